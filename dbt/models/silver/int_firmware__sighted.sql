@@ -1,0 +1,26 @@
+-- What tells which firmware a device runs: its readings, and the events that say so at the moment of a change.
+with readings as (
+
+    select tenant_id, device_id, first_ts as ts, last_ts, firmware, recorded_at
+    from {{ ref('int_devices__sighted') }}
+    where firmware is not null
+
+),
+
+upgrades as (
+
+    select
+        tenant_id,
+        device_id,
+        ts,
+        ts as last_ts,
+        coalesce(attributes ->> 'to_version', firmware) as firmware,
+        recorded_at
+    from {{ ref('fct_events') }}
+    where event_type in ('firmware_upgraded', 'firmware_rolled_back') and device_id is not null
+
+)
+
+select * from readings
+union all
+select * from upgrades where firmware is not null

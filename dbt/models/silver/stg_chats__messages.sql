@@ -1,0 +1,30 @@
+with source as (
+
+    select * from {{ source('landing', 'messages') }}
+
+),
+
+renamed as (
+
+    select
+        tenant_id,
+        source,
+        channel,
+        message_id,
+        thread_id,
+        author,
+        ts,
+        text,
+        edited_at,
+        deleted,
+        object_sha256,
+        bronze_version,
+        recorded_at
+    from source
+    where bronze_version <= (
+        select delta_version from {{ ref('stg_landing__watermarks') }} where table_name = 'messages'
+    )
+
+)
+
+select * from renamed

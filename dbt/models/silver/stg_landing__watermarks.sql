@@ -1,0 +1,6 @@
+{{ config(materialized='table') }}
+
+select
+    table_name,
+    delta_version
+from {{ source('landing', 'watermarks') }}

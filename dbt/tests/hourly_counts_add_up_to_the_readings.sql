@@ -1,0 +1,5 @@
+select *
+from
+    (select count(*) as readings from {{ ref('fct_readings') }}) as readings,
+    (select coalesce(sum(reading_count), 0) as counted from {{ ref('fct_readings_hourly') }}) as hours
+where readings <> counted

@@ -1,0 +1,79 @@
+"""The only reader of the environment. `.env.example` lists the same names; a test keeps the two equal."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakehouse.errors import Misused
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where this installation keeps its data and listens.
+
+    database_url: None means the Postgres embedded under `home`.
+    bronze_url: `file://` or `s3://`; objects and Delta tables live below it. AWS_* are read by the S3 clients.
+    inbox: the folder that the ingest DAGs read, one sub-folder a tenant: `<tenant>/{documents,chats,telemetry}`.
+    """
+
+    home: Path
+    database_url: str | None
+    bronze_url: str
+    inbox: Path
+    api_port: int
+    ui_port: int
+    airflow_port: int
+
+    @property
+    def dbt_project(self) -> Path:
+        return REPOSITORY / "dbt"
+
+    @property
+    def dags_folder(self) -> Path:
+        return REPOSITORY / "dags"
+
+
+def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Raises Misused where a value cannot be used, naming the variable."""
+    home = Path(environ.get("IOTOPS_HOME") or ".iotops").expanduser().resolve()
+    bronze_url = environ.get("IOTOPS_BRONZE_URL") or (home / "bronze").as_uri()
+    if not bronze_url.startswith(("file://", "s3://")):
+        raise Misused(f"IOTOPS_BRONZE_URL is '{bronze_url}': it must start with file:// or s3://")
+    database_url = environ.get("IOTOPS_DATABASE_URL") or None
+    if database_url and not database_url.startswith(("postgresql://", "postgres://")):
+        raise Misused("IOTOPS_DATABASE_URL must start with postgresql://")
+    return Settings(
+        home=home,
+        database_url=database_url,
+        bronze_url=bronze_url.rstrip("/"),
+        inbox=Path(environ.get("IOTOPS_INBOX") or home / "inbox").expanduser().resolve(),
+        api_port=_port(environ, "IOTOPS_API_PORT", 8000),
+        ui_port=_port(environ, "IOTOPS_UI_PORT", 8501),
+        airflow_port=_port(environ, "IOTOPS_AIRFLOW_PORT", 8080),
+    )
+
+
+def child_environment(
+    settings: Settings, *, adding: Mapping[str, str] | None = None, environ: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """The environment for a process started here, in which `read_settings` gives these settings again."""
+    spelt_out = {
+        "IOTOPS_HOME": str(settings.home),
+        "IOTOPS_DATABASE_URL": settings.database_url or "",
+        "IOTOPS_BRONZE_URL": settings.bronze_url,
+        "IOTOPS_INBOX": str(settings.inbox),
+        "IOTOPS_API_PORT": str(settings.api_port),
+        "IOTOPS_UI_PORT": str(settings.ui_port),
+        "IOTOPS_AIRFLOW_PORT": str(settings.airflow_port),
+    }
+    return {**environ, **spelt_out, **(adding or {})}
+
+
+def _port(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name) or str(default)
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise Misused(f"{name} is '{text}': it must be a port between 1 and 65535")
+    return int(text)

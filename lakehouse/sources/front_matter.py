@@ -1,0 +1,84 @@
+"""What a document states about itself: the `---` block of a Markdown file, the `<meta>` elements of a page."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import yaml
+
+from lakehouse.errors import BadRecord
+
+KINDS = ("manual", "runbook", "release_note", "chat_thread", "insight", "incident", "ci_run")
+BLOCK = re.compile(r"---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+DATE_FORMATS = ("%Y/%m/%d", "%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%d %b %Y", "%d.%m.%Y", "%Y-%m-%d %H:%M:%S %z")
+
+
+@dataclass(frozen=True)
+class Stated:
+    """None where the document says nothing, so that the command's flags hold."""
+
+    title: str | None = None
+    product: str | None = None
+    version: str | None = None
+    version_to: str | None = None
+    kind: str | None = None
+    valid_from: datetime | None = None
+    classification: str | None = None
+    url: str | None = None
+
+
+def split_front_matter(text: str) -> tuple[Stated, int]:
+    """What the block says, and the character at which the text after it starts.
+
+    A file that opens with a rule (`---`) around something that is no mapping has no front matter. A block that is
+    meant as one but cannot be read is refused: taking the file without its version would cite it for every version.
+    """
+    block = BLOCK.match(text)
+    if block is None:
+        return Stated(), 0
+    try:
+        # BaseLoader leaves every scalar as written: a version 3.10 must not become the number 3.1.
+        keys = yaml.load(block[1], Loader=yaml.BaseLoader)  # noqa: S506 - it builds text, lists and mappings only
+    except (yaml.YAMLError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise BadRecord(
+            "bad_front_matter", f"the front matter between the '---' lines is not YAML: {reason}"
+        ) from error
+    if not isinstance(keys, dict):
+        return Stated(), 0
+    return read_stated({str(key).lower(): value for key, value in keys.items() if isinstance(value, str)}), block.end()
+
+
+def read_stated(keys: Mapping[str, str]) -> Stated:
+    """Raises BadRecord where a key that we act upon has a value that means nothing to us."""
+    value = {key: text.strip() for key, text in keys.items() if text.strip()}
+    kind = value.get("kind")
+    if kind is not None and kind not in KINDS:
+        raise BadRecord("bad_front_matter", f"it states kind '{kind}': use one of {', '.join(KINDS)}")
+    return Stated(
+        title=value.get("title"),
+        product=value.get("product"),
+        version=value.get("version"),
+        version_to=value.get("version_to"),
+        kind=kind,
+        valid_from=read_date(value["date"]) if "date" in value else None,
+        classification=value.get("classification"),
+        url=value.get("url"),
+    )
+
+
+def read_date(text: str) -> datetime:
+    """A day or an instant, UTC where it names no zone."""
+    for parse in (datetime.fromisoformat, *(_format(pattern) for pattern in DATE_FORMATS), parsedate_to_datetime):
+        try:
+            when = parse(text)
+            return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
+            continue
+    raise BadRecord("bad_front_matter", f"it states the date '{text}', which is none: write it as 2026-10-31")
+
+
+def _format(pattern: str):  # type: ignore[no-untyped-def]
+    return lambda text: datetime.strptime(text, pattern)

@@ -1,0 +1,262 @@
+"""Question → answer: scope, numbers from gold, sentences from the index, and no claim out without a checked receipt."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import psycopg
+from prometheus_client import Counter
+
+from lakehouse import database, warehouse
+from lakehouse.database import Connection
+from lakehouse.errors import IndexNotBuilt, Misused, WarehouseNotBuilt
+from lakehouse.objects import ObjectStore
+from lakehouse.tenants import readable, require_tenant
+from rag import indexing, records, sources
+from rag.answer import Answer, Claim, Context, Question, SpanCitation
+from rag.clauses import clauses
+from rag.context import Scope, resolve_scope, unknown_devices
+from rag.embedder import Embedder
+from rag.extraction import extract
+from rag.lexical import Lexical
+from rag.lineage import Origin, trace
+from rag.measure import Measure, NotMeasured, Vocabulary, read_measure
+from rag.measuring import measure, read_vocabulary
+from rag.receipts import Verification, check_span, verify_answer
+from rag.retriever import Filters, Hit, retrieve
+
+LONGEST_QUESTION = 2000
+PASSAGES = 20
+NO_CONTEXT = Context()
+
+ANSWERS = Counter("iotops_answers", "Answers given, by status", ["status"])
+WITHHELD = Counter("iotops_claims_withheld", "Claims that did not leave because a citation failed its check")
+
+
+@dataclass(frozen=True)
+class SearchHit:
+    document_id: str
+    title: str
+    kind: str
+    url: str | None
+    version: str | None
+    product: str | None
+    heading_path: tuple[str, ...]
+    text: str
+    object_sha256: str
+    byte_start: int
+    byte_end: int
+    score: float
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What one question came to before its citations were checked. `gaps`: why a part has no answer."""
+
+    claims: tuple[Claim, ...]
+    gaps: tuple[str, ...]
+    retrieve_ms: float
+
+
+class Copilot:
+    """Answers for one installation. It holds the open index of the active version and nothing about a caller."""
+
+    def __init__(self, database_url: str, objects: ObjectStore, embedder: Embedder, indexes: Path) -> None:
+        self._database_url = database_url
+        self._objects = objects
+        self._embedder = embedder
+        self._indexes = indexes
+        self._lexical: Lexical | None = None
+
+    def ask(self, question: Question, *, index_version: str | None = None) -> Answer:
+        """Raises UnknownTenant, WarehouseNotBuilt, IndexNotBuilt, Misused, Unavailable.
+
+        index_version: answer from this one instead of the active one, to evaluate it before it is promoted.
+        """
+        started = perf_counter()
+        if not 0 < len(question.text.strip()) <= LONGEST_QUESTION:
+            raise Misused(
+                f"a question has 1 to {LONGEST_QUESTION} characters: this one has {len(question.text.strip())}"
+            )
+        with self._session(question.tenant_id) as connection:
+            version = index_version or self._active(connection)
+            scope = resolve_scope(connection, question)
+            draft = self._draft(connection, question, scope, version)
+            answer = self._checked(question, scope, version, draft, started)
+            records.save(connection, answer, question.now)
+        ANSWERS.labels(answer.status).inc()
+        return answer
+
+    def search(
+        self,
+        query: str,
+        *,
+        tenant_id: str,
+        limit: int = 10,
+        now: datetime,
+        as_of: datetime | None = None,
+        context: Context = NO_CONTEXT,
+    ) -> list[SearchHit]:
+        """The passages that an answer would be taken from, best first."""
+        question = Question(query, tenant_id, now, as_of, context)
+        with self._session(tenant_id) as connection:
+            scope = resolve_scope(connection, question)
+            hits = self._retrieve(connection, query, question, scope, self._active(connection), limit)
+        return [_search_hit(hit) for hit in hits]
+
+    def answer(self, answer_id: str, *, tenant_id: str) -> dict[str, Any]:
+        with self._session(tenant_id) as connection:
+            return records.load(connection, tenant_id, answer_id)
+
+    def verify(self, answer_id: str, *, tenant_id: str) -> Verification:
+        """Read every quote again from the store, and run every statement again on gold."""
+        with self._session(tenant_id) as connection:
+            answer = records.from_json(records.load(connection, tenant_id, answer_id))
+            return verify_answer(answer, connection, self._objects, readable(tenant_id))
+
+    def lineage(self, answer_id: str, *, tenant_id: str) -> list[Origin]:
+        """The raw files in bronze behind every citation."""
+        with self._session(tenant_id) as connection:
+            return trace(connection, records.from_json(records.load(connection, tenant_id, answer_id)))
+
+    def document(self, document_id: str, *, tenant_id: str) -> sources.DocumentSource:
+        with self._session(tenant_id) as connection:
+            return sources.read_document(connection, document_id, tenant_id)
+
+    def series(self, answer_id: str, claim: int, citation: int, *, tenant_id: str) -> sources.Series:
+        with self._session(tenant_id) as connection:
+            answer = records.from_json(records.load(connection, tenant_id, answer_id))
+            return sources.read_series(connection, answer, claim, citation)
+
+    def ready(self) -> dict[str, str]:
+        """Raises Unavailable or NotReady where a question could not be answered now."""
+        with database.transaction(self._database_url) as connection:
+            return {"database": "ok", "index_version": self._active(connection)}
+
+    def _draft(self, connection: Connection, question: Question, scope: Scope, version: str) -> Draft:
+        """Clause by clause: a number where the clause asks for one that gold holds, else sentences."""
+        if unknown := unknown_devices(connection, question, scope):
+            return Draft((), tuple(f"device '{name}' is not known to this tenant" for name in unknown), 0.0)
+        vocabulary = read_vocabulary(connection, question.tenant_id)
+        read = [(clause, _measure_in(clause, question, scope, vocabulary)) for clause in clauses(question.text)]
+        begun = perf_counter()
+        hits: list[Hit] = []
+        if any(asked is None for _, asked in read):
+            hits = self._retrieve(connection, question.text, question, scope, version, PASSAGES)
+        spent = (perf_counter() - begun) * 1000
+        snapshot = warehouse.snapshot(connection)
+        claims: list[Claim] = []
+        gaps: list[str] = []
+        for clause, asked in read:
+            found: Sequence[Claim] | NotMeasured
+            if asked is None:
+                found = self._quoted(clause, hits, scope)
+            elif isinstance(asked, NotMeasured):
+                found = asked
+            else:
+                found = measure(connection, question.tenant_id, asked, snapshot=snapshot, as_of=question.as_of)
+            if isinstance(found, NotMeasured):
+                gaps.append(found.reason)
+            else:
+                claims.extend(claim for claim in found if claim not in claims)
+        return Draft(tuple(claims), tuple(gaps), spent)
+
+    def _quoted(self, clause: str, hits: Sequence[Hit], scope: Scope) -> tuple[Claim, ...] | NotMeasured:
+        evidence = extract(clause, hits, self._embedder, known=_looked_up(scope))
+        return evidence.claims or NotMeasured(f"no document or message carries an answer to “{clause}”")
+
+    def _retrieve(
+        self, connection: Connection, query: str, question: Question, scope: Scope, version: str, limit: int
+    ) -> list[Hit]:
+        filters = Filters(
+            tenants=readable(question.tenant_id), index_version=version, as_of=question.as_of, releases=scope.releases
+        )
+        return retrieve(
+            connection, self._open(connection, version), self._embedder, query, filters=filters, limit=limit
+        )
+
+    def _open(self, connection: Connection, version: str) -> Lexical:
+        if self._lexical is None or self._lexical.index_version != version:
+            self._lexical = indexing.open_lexical(connection, self._indexes, version)
+        return self._lexical
+
+    def _checked(self, question: Question, scope: Scope, version: str, draft: Draft, started: float) -> Answer:
+        """Every quote is read again from the store; a claim that fails is withheld, and the answer says so."""
+        tenants = readable(question.tenant_id)
+        kept, faults = [], []
+        for claim in draft.claims:
+            spans = [c for c in claim.citations if isinstance(c, SpanCitation)]
+            fault = next((f for c in spans if (f := check_span(self._objects, tenants, c))), None)
+            if fault:
+                WITHHELD.inc()
+                faults.append(f"a claim was withheld, its receipt does not hold: {fault}")
+            else:
+                kept.append(claim)
+        gaps = (*draft.gaps, *faults)
+        total = (perf_counter() - started) * 1000
+        return Answer(
+            answer_id=uuid.uuid4().hex,
+            tenant_id=question.tenant_id,
+            question=question.text,
+            status="abstained" if not kept else "degraded" if faults else "answered",
+            text=_text(kept, gaps),
+            claims=tuple(kept),
+            index_version=version,
+            as_of=question.as_of.isoformat() if question.as_of else None,
+            context=scope.context,
+            timings_ms={
+                "retrieve": round(draft.retrieve_ms, 1),
+                "answer": round(total - draft.retrieve_ms, 1),
+                "total": round(total, 1),
+            },
+        )
+
+    def _active(self, connection: Connection) -> str:
+        version = indexing.active_version(connection)
+        if version is None:
+            raise IndexNotBuilt
+        return version
+
+    @contextmanager
+    def _session(self, tenant_id: str) -> Iterator[Connection]:
+        """A connection on behalf of a tenant that exists. Gold that is not there yet is said so, in one line."""
+        with database.transaction(self._database_url) as connection:
+            require_tenant(connection, tenant_id)
+            try:
+                yield connection
+            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+                raise WarehouseNotBuilt from error
+
+
+def _measure_in(clause: str, question: Question, scope: Scope, vocabulary: Vocabulary) -> Measure | NotMeasured | None:
+    return read_measure(
+        clause,
+        vocabulary,
+        question.now,
+        devices=scope.devices,
+        whole=question.text,
+        firmware=scope.context.version,
+    )
+
+
+def _text(claims: list[Claim], gaps: tuple[str, ...]) -> str:
+    """The claims, numbered as they are cited; what could not be answered, and why, at the end."""
+    said = [f"{claim.text} [{number}]" for number, claim in enumerate(claims, start=1)]
+    left = [f"{'Not answered' if not claims else 'Not found'}: {gap}." for gap in dict.fromkeys(gaps)]
+    return "\n".join([*said, *left])
+
+
+def _looked_up(scope: Scope) -> frozenset[str]:
+    """Names that need not stand in the evidence, because they chose it."""
+    names = [scope.context.device_id, scope.context.product, scope.context.version, *scope.devices]
+    return frozenset(name.lower() for name in names if name)
+
+
+def _search_hit(hit: Hit) -> SearchHit:
+    names = SearchHit.__dataclass_fields__
+    return SearchHit(**{name: getattr(hit, name) for name in names})

@@ -1,0 +1,216 @@
+"""Gold → rows of an index version: documents are split, texts not seen before are embedded, chunks are copied in."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime
+from typing import Any, Final, LiteralString
+
+from pgvector import Vector
+from psycopg.rows import class_row
+from psycopg.sql import SQL, Composed, Identifier
+
+from lakehouse.database import Connection
+from rag.context import release_key, version_key
+from rag.embedder import Embedder
+from rag.splitter import embedding_text, split
+
+# Chunks that are in memory with their texts and vectors at once: 2,000 are about 6 MB.
+BATCH: Final = 2000
+Progress = Callable[[int, int], None]  # documents done, documents in all
+
+# All that an index is made of; `text` is left out because the object's hash and the bytes stand for it.
+SNAPSHOT: Final = """
+select
+    count(*),
+    md5(coalesce(string_agg(md5(row(
+        tenant_id, document_id, kind, title, object_sha256, byte_start, byte_end, product, version_from, version_to,
+        valid_from at time zone 'UTC', valid_to at time zone 'UTC', recorded_at at time zone 'UTC', classification, url
+    )::text), '' order by tenant_id collate "C", document_id collate "C"), ''))
+from gold.documents
+"""
+
+DOCUMENTS: Final = """
+select
+    tenant_id, document_id, kind, title, text, object_sha256, byte_start, byte_end, product, version_from, version_to,
+    valid_from, valid_to, recorded_at, classification, url
+from gold.documents
+order by tenant_id collate "C", document_id collate "C"
+"""
+
+CACHED: Final = "select text_sha256, embedding from search.embeddings where embedder = %s and text_sha256 = any(%s)"
+REMEMBER: Final = "insert into search.embeddings values (%s, %s, %s) on conflict do nothing"
+
+COLUMNS: Final[dict[LiteralString, LiteralString]] = {
+    "index_version": "text", "tenant_id": "text", "chunk_id": "text", "document_id": "text", "ordinal": "int4",
+    "kind": "text", "title": "text", "heading_path": "text[]", "lead": "text", "text": "text", "object_sha256": "text",
+    "byte_start": "int8", "byte_end": "int8", "product": "text", "version_from": "text", "version_to": "text",
+    "version_key": "int8[]", "release_key": "text", "valid_from": "timestamptz", "valid_to": "timestamptz",
+    "recorded_at": "timestamptz", "classification": "text", "url": "text", "embedding": "vector",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Document:
+    tenant_id: str
+    document_id: str
+    kind: str
+    title: str
+    text: str
+    object_sha256: str
+    byte_start: int
+    byte_end: int
+    product: str | None
+    version_from: str | None
+    version_to: str | None
+    valid_from: datetime
+    valid_to: datetime | None
+    recorded_at: datetime
+    classification: str
+    url: str | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of search.chunks in the order of COLUMNS, without index version and embedding."""
+
+    tenant_id: str
+    chunk_id: str
+    document_id: str
+    ordinal: int
+    kind: str
+    title: str
+    heading_path: list[str]
+    lead: str
+    text: str
+    object_sha256: str
+    byte_start: int
+    byte_end: int
+    product: str | None
+    version_from: str | None
+    version_to: str | None
+    version_key: list[int]
+    release_key: str | None
+    valid_from: datetime
+    valid_to: datetime | None
+    recorded_at: datetime
+    classification: str
+    url: str | None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """`checksum` is of what was written, to be compared with what is read back."""
+
+    documents: int = 0
+    chunks: int = 0
+    embedded: int = 0
+    checksum: int = 0
+
+
+def take_snapshot(connection: Connection) -> tuple[int, str]:
+    """How many rows gold.documents has, and a hash of what they say. The transaction keeps seeing these rows."""
+    connection.execute("set transaction isolation level repeatable read read only")
+    connection.execute("set local datestyle = 'ISO'")
+    row = connection.execute(SNAPSHOT).fetchone()
+    assert row is not None  # noqa: S101 - an aggregate always has a row
+    return int(str(row[0])), str(row[1])
+
+
+def load(
+    gold: Connection, cache: Connection, writer: Connection, table: str, embedder: Embedder, progress: Progress, total: int
+) -> Loaded:
+    """Fill `table` from gold. What is embedded is committed to the cache at once, whatever becomes of the rest."""
+    loaded = Loaded()
+    for documents, rows in _batches(gold):
+        texts = [embedding_text(row.title, tuple(row.heading_path), row.text, row.lead) for row in rows]
+        vectors, embedded = _vectors(cache, embedder, texts)
+        _copy(writer, table, rows, vectors)
+        loaded = Loaded(
+            loaded.documents + documents,
+            loaded.chunks + len(rows),
+            loaded.embedded + embedded,
+            (loaded.checksum + sum(map(_checksum, rows, vectors))) % (1 << 64),
+        )
+        progress(loaded.documents, total)
+    return loaded
+
+
+def read_checksum(connection: Connection, table: str) -> tuple[int, int]:
+    """Number of chunks in the table, and their checksum as `load` computes it."""
+    row = connection.execute(_composed(CHECKSUM, table)).fetchone()
+    assert row is not None  # noqa: S101 - an aggregate always has a row
+    return int(str(row[0])), int(str(row[1] or 0)) % (1 << 64)
+
+
+CHECKSUM: Final = """
+select
+    count(*),
+    sum(('x' || substr(md5(
+        concat_ws('|', tenant_id, chunk_id, byte_start, byte_end, md5(text), md5(vector_send(embedding)))
+    ), 1, 15))::bit(60)::bigint)
+from {}
+"""
+
+
+def _checksum(row: Row, vector: Vector) -> int:
+    text, embedding = (_md5(data) for data in (row.text.encode(), vector.to_binary()))
+    return int(_md5(f"{row.tenant_id}|{row.chunk_id}|{row.byte_start}|{row.byte_end}|{text}|{embedding}".encode())[:15], 16)
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def _batches(gold: Connection) -> Iterator[tuple[int, list[Row]]]:
+    """Number of documents and their chunks, BATCH chunks or little more at a time."""
+    count, rows = 0, list[Row]()
+    with gold.cursor("documents", row_factory=class_row(Document)) as cursor:
+        cursor.itersize = 50  # a document may have 20 MB
+        for document in cursor.execute(DOCUMENTS):
+            rows.extend(_rows(document))
+            count += 1
+            if len(rows) >= BATCH:
+                yield count, rows
+                count, rows = 0, []
+    if count:
+        yield count, rows
+
+
+def _rows(d: Document) -> Iterator[Row]:
+    key = None if d.product is None else release_key(d.tenant_id, d.product, d.kind, d.version_from)
+    numbers = [number for number in version_key(d.version_from or "") if number < 1 << 63]
+    for chunk in split(d.text, title=d.title, kind=d.kind, byte_start=d.byte_start):
+        yield Row(
+            d.tenant_id, f"{d.document_id}.{chunk.ordinal}", d.document_id, chunk.ordinal, d.kind, d.title,
+            list(chunk.heading_path), chunk.lead, chunk.text, d.object_sha256, chunk.byte_start, chunk.byte_end,
+            d.product, d.version_from, d.version_to, numbers, key,
+            d.valid_from, d.valid_to, d.recorded_at, d.classification, d.url,
+        )  # fmt: skip
+
+
+def _vectors(cache: Connection, embedder: Embedder, texts: Sequence[str]) -> tuple[list[Vector], int]:
+    """A vector for each text, and how many of them had to be computed."""
+    keys = [hashlib.sha256(text.encode()).digest() for text in texts]
+    rows = cache.execute(CACHED, (embedder.name, list(set(keys))), binary=True).fetchall()
+    known: dict[bytes, Any] = {bytes(key): vector for key, vector in rows}  # type: ignore[arg-type]
+    missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+    for key, vector in zip(missing, embedder.embed(list(missing.values())), strict=True):
+        known[key] = Vector(vector)
+    with cache.transaction(), cache.cursor() as cursor:
+        cursor.executemany(REMEMBER, [(embedder.name, key, known[key]) for key in missing])
+    return [known[key] for key in keys], len(missing)
+
+
+def _copy(writer: Connection, table: str, rows: Sequence[Row], vectors: Sequence[Vector]) -> None:
+    columns = SQL(", ").join(map(Identifier, COLUMNS))
+    statement = SQL("copy {} ({}) from stdin (format binary)").format(Identifier("search", table), columns)
+    with writer.cursor() as cursor, cursor.copy(statement) as copy:
+        copy.set_types(list(COLUMNS.values()))
+        version = table.removeprefix("chunks_")
+        for row, vector in zip(rows, vectors, strict=True):
+            copy.write_row((version, *astuple(row), vector))
+
+
+def _composed(statement: LiteralString, table: str) -> Composed:
+    return SQL(statement).format(Identifier("search", table))

@@ -1,0 +1,1 @@
+"""The questions that the simulated files answer, and those that they do not."""

@@ -1,0 +1,76 @@
+"""Real parts for every test: one embedded Postgres a worker, one empty database a test."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from iotops.bootstrap import App
+from iotops.settings import read_settings
+from lakehouse import database
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """URL of an embedded server of this worker, with a database `template_iotops` that holds the schema."""
+    home = Path(tempfile.mkdtemp(prefix="iotops-test-"))
+    url = database.start_embedded(home)
+    with database.connect(url, autocommit=True) as connection:
+        connection.execute("create database template_iotops")
+    with database.connect(_database(url, "template_iotops")) as connection:
+        for package in ("lakehouse", "rag"):
+            database.apply_schema(connection, files(package).joinpath("schema.sql").read_text())
+    yield url
+    database.stop_embedded(home)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def database_url(server: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with database.connect(server, autocommit=True) as connection:
+        connection.execute(psycopg.sql.SQL("create database {} template template_iotops").format(psycopg.sql.Identifier(name)))
+    yield _database(server, name)
+    with database.connect(server, autocommit=True) as connection:
+        connection.execute(psycopg.sql.SQL("drop database {} with (force)").format(psycopg.sql.Identifier(name)))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def environment(home: Path, database_url: str) -> dict[str, str]:
+    """The environment of a command line run on this test's home and database."""
+    return {**os.environ, "IOTOPS_HOME": str(home), "IOTOPS_DATABASE_URL": database_url}
+
+
+@pytest.fixture
+def app(environment: dict[str, str]) -> App:
+    return App(read_settings(environment))
+
+
+@pytest.fixture
+def now() -> datetime:
+    return datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the public test data (../shared/data) is not beside this checkout")
+    return SHARED_DATA
+
+
+def _database(url: str, name: str) -> str:
+    return url.replace("/postgres?", f"/{name}?")

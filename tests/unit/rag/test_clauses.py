@@ -1,0 +1,22 @@
+from rag.clauses import clauses
+
+
+def test_each_part_that_begins_with_a_question_word_stands_alone() -> None:
+    asked = "Why did pump-007 overheat on 2026-10-24, how hot did it get and what does the runbook say?"
+    assert clauses(asked) == [
+        "Why did pump-007 overheat on 2026-10-24",
+        "how hot did it get",
+        "what does the runbook say",
+    ]
+
+
+def test_what_leads_in_stays_with_the_first_part() -> None:
+    assert clauses("Alert DiskFull is firing. What does it mean and how do I mitigate it?") == [
+        "Alert DiskFull is firing. What does it mean",
+        "how do I mitigate it",
+    ]
+
+
+def test_a_list_of_nouns_is_not_taken_apart() -> None:
+    question = "Which sites, devices and models report temperature and humidity?"
+    assert clauses(question) == [question.rstrip("?")]
