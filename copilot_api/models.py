@@ -107,7 +107,7 @@ class Answer(BaseModel):
                                 "kind": "span",
                                 "document_id": "0f6b1c1f6d0d4e58a7b6a7a3f0c3c9aa",
                                 "title": "Pump manual",
-                                "url": None,
+                                "url": "https://example.com/pump/2.1",
                                 "version": "2.1",
                                 "object_sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
                                 "byte_start": 1042,
@@ -118,8 +118,8 @@ class Answer(BaseModel):
                     }
                 ],
                 "index_version": "e3b0c44298fc1c14",
-                "as_of": None,
-                "context": {"device_id": "pump-07", "product": None, "version": None},
+                "as_of": "2026-10-01T00:00:00+00:00",
+                "context": {"device_id": "pump-07", "product": "pump", "version": "2.1"},
                 "timings_ms": {"retrieve": 9.1, "answer": 4.2, "total": 14.0},
             }
         }

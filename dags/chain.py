@@ -21,5 +21,5 @@ SHARED: dict[str, Any] = {
     "start_date": datetime(2026, 1, 1, tzinfo=UTC),
     "catchup": False,
     "max_active_runs": 1,
-    "default_args": {"retries": 2, "retry_delay": timedelta(seconds=15)},
+    "default_args": {"retries": 2, "retry_delay": timedelta(seconds=5)},
 }

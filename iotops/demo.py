@@ -4,12 +4,9 @@ Its data has a home of its own below the configured one, with an embedded Postgr
 environment names: a demo must not touch anybody's data. No part of it opens a TCP port.
 """
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from iotops.airflow import airflow_environment
+from iotops.airflow_runs import DagRun, dag_runs
 from iotops.bootstrap import App
 from iotops.footprint import Footprint
 from iotops.session import alone, running_database
@@ -32,6 +30,8 @@ if TYPE_CHECKING:
     from rag.answer import Answer
     from rag.evaluation import Case, Scorecard
 
+# The first needs no embedding, so it is quick; the last has no answer.
+ORDER = ("telemetry", "lookup", "troubleshoot", "version-dependent", "three-source", "unanswerable")
 SEED = 7
 END = datetime(2026, 11, 1, tzinfo=UTC)
 
@@ -64,6 +64,7 @@ def demo_settings(settings: Settings) -> Settings:
 def run_demo(configured: Settings, say: Callable[[str], None], show: Callable[["Answer"], None]) -> Demo:
     """Raises StepFailed, naming the log, where a DAG fails."""
     settings = demo_settings(configured)
+    started = datetime.now(UTC)
     with (
         alone(settings.home),
         Footprint() as footprint,
@@ -72,18 +73,34 @@ def run_demo(configured: Settings, say: Callable[[str], None], show: Callable[["
     ):
         footprint.also(_postmaster(settings.home))
         app = App(replace(settings, database_url=database_url))
-        with _airflow(app, supervisor.log("demo-airflow")) as dags:
+        log = supervisor.log("demo-airflow")
+        with dag_runs(airflow_environment(settings, database_url), log) as runs:
             simulation = simulate(settings.inbox, settings.home / "truth", seed=SEED, end=END)
-            say(f"simulated {simulation.describe()}")
             _create_tenants(database_url, simulation)
-            for report in dags:
-                say(f"  {report['dag']:<22} {report['seconds']:>5.1f} s")
-        from rag.evaluation import evaluate, read_cases
-
-        cases = read_cases(simulation.truth)
-        answers, first = _ask(app, _one_of_each_kind(cases), simulation.now, show)
-        scorecard = evaluate(app.copilot.ask, cases, now=simulation.now)
+            say(f"simulated {simulation.describe()}\nAirflow runs the DAGs, its log is {log}")
+            answers, first = _ask_while_they_run(app, runs, simulation, say, show)
+        scorecard = _scorecard(app, simulation, started)
         return Demo(tuple(answers), scorecard, first, footprint.largest, settings.home)
+
+
+def _ask_while_they_run(
+    app: App,
+    runs: Iterator[DagRun],
+    simulation: Simulation,
+    say: Callable[[str], None],
+    show: Callable[["Answer"], None],
+) -> tuple[list["Answer"], float]:
+    """Ask as soon as there is an index to ask; Airflow evaluates and promotes it meanwhile."""
+    answers: list[Answer] = []
+    first = 0.0
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(lambda: app.copilot)  # 2 s for the model, while the first DAGs run on the other core
+        for run in runs:
+            say(f"  {run.dag:<22} {run.seconds:>5.1f} s")
+            if "search_index" in run.writes:
+                opening.result()
+                answers, first = _ask(app, simulation, show)
+    return answers, first
 
 
 def _postmaster(home: Path) -> int:
@@ -96,57 +113,18 @@ def _create_tenants(database_url: str, simulation: Simulation) -> None:
             create_tenant(connection, tenant_id)
 
 
-@contextmanager
-def _airflow(app: App, log: Path) -> Iterator[Iterator[dict[str, Any]]]:
-    """Airflow gets ready while the fleet is simulated; iterating lets the DAGs run and gives a report of each."""
-    environment = airflow_environment(app.settings, app.database_url)
-    with log.open("wb") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dags.in_order"],
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-    with process:
-        yield _reports(process, log)
-
-
-def _reports(process: "subprocess.Popen[str]", log: Path) -> Iterator[dict[str, Any]]:
-    assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018 - both are pipes
-    for line in process.stdout:
-        report = json.loads(line)
-        if report.get("ready"):
-            process.stdin.write("go\n")
-            process.stdin.flush()
-        elif report.get("state") == "success":
-            yield report
-        else:
-            raise StepFailed(f"{_why(report)}: Airflow's log of this run is {log}")
-    if code := process.wait():
-        raise StepFailed(f"Airflow ended with exit code {code}: its log of this run is {log}")
-
-
-def _why(report: dict[str, Any]) -> str:
-    if "import_errors" in report:
-        return f"{', '.join(sorted(report['import_errors']))} cannot be imported"
-    return f"DAG {report['dag']} failed at {', '.join(report['failed']) or 'no task'}"
-
-
-def _one_of_each_kind(cases: list["Case"]) -> list["Case"]:
-    return list({case.kind: case for case in reversed(cases)}.values())[::-1]
-
-
-def _ask(
-    app: App, cases: list["Case"], now: datetime, show: Callable[["Answer"], None]
-) -> tuple[list["Answer"], float]:
-    """The answers, and when the first with a citation came, in seconds from the start of this process."""
+def _ask(app: App, simulation: Simulation, show: Callable[["Answer"], None]) -> tuple[list["Answer"], float]:
+    """The answers to one question of each kind, and after how many seconds of this process the first citation came."""
+    from rag import indexing
     from rag.answer import Question
+    from rag.evaluation import read_cases
 
+    with database.transaction(app.database_url) as connection:
+        newest = indexing.list_versions(connection)[0].index_version
     answers, first = [], None
-    for case in cases:
-        answer = app.copilot.ask(Question(case.question, case.tenant_id, case.now or now))
+    for case in _one_of_each_kind(read_cases(simulation.truth)):
+        question = Question(case.question, case.tenant_id, case.now or simulation.now)
+        answer = app.copilot.ask(question, index_version=newest)
         show(answer)
         answers.append(answer)
         if first is None and answer.claims:
@@ -154,3 +132,19 @@ def _ask(
     if first is None:
         raise StepFailed("none of the questions was answered with a citation: see the answers above")
     return answers, first
+
+
+def _one_of_each_kind(cases: list["Case"]) -> list["Case"]:
+    return [next(case for case in cases if case.kind == kind) for kind in ORDER]
+
+
+def _scorecard(app: App, simulation: Simulation, started: datetime) -> "Scorecard":
+    """The one that rag_eval_pipeline has just kept, or a new one where the index was active already."""
+    from iotops.promotion import SUITE
+    from rag import evaluation, indexing
+
+    with database.transaction(app.database_url) as connection:
+        active = str(indexing.active_version(connection))
+        kept = evaluation.load(connection, active, SUITE, since=started)
+    cases = evaluation.read_cases(simulation.truth)
+    return kept or evaluation.evaluate(app.copilot.ask, cases, now=simulation.now)

@@ -6,7 +6,7 @@ from iotops.bootstrap import App
 from lakehouse import database
 from rag import evaluation, indexing
 
-SUITE = "simulator"
+SUITE = "simulator"  # of `iotops eval run` too
 
 
 def evaluate_candidate(app: App, *, now: datetime) -> str | None:
@@ -31,7 +31,7 @@ def evaluate_candidate(app: App, *, now: datetime) -> str | None:
 
 
 def promote_candidate(app: App, index_version: str, *, now: datetime) -> None:
-    """Raises PromotionRefused where its scorecards are worse than the active version's, or its rows are not as built."""
+    """Raises PromotionRefused: its scorecards are worse than the active version's, or its rows not as built."""
     with database.transaction(app.database_url) as connection:
         evaluation.require_no_worse(connection, index_version)
     indexing.promote(app.database_url, index_version, now=now)

@@ -1,5 +1,6 @@
 """The servers of this installation: the API in this process, the page in one that takes its place."""
 
+import os
 import signal
 import socket
 import sys
@@ -37,4 +38,6 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port))
     except OSError as error:
-        raise Refused(f"cannot listen on {host}:{port} ({error.strerror}): pass another --port") from error
+        # Python adds the address to the text of the system; a name that does not resolve has a negative number.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise Refused(f"cannot listen on {host}:{port} ({reason}): pass another --port or --host") from error

@@ -1,5 +1,6 @@
 """Bronze: append-only Delta tables beside the objects. A commit names the inputs that it lands, so none lands twice."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -58,6 +59,7 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
         recorded_at=TIME,
     ),
 }
+COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")  # delta-rs paints the text of some errors
 PARTITIONS: Final = ["tenant_id"]
 CONFIGURATION: Final = {"delta.enableChangeDataFeed": "true"}
 # Each try means that another writer landed some of the same inputs meanwhile; there are only so many to land.
@@ -98,7 +100,7 @@ class Bronze:
             return target.version()
 
     def append_missing(self, table: str, rows: Mapping[str, pa.Table]) -> set[str]:
-        """Land the rows of each transaction that is not in the table yet, all in one commit. Returns those landed now."""
+        """Land, in one commit, the rows of each transaction that is not in the table yet. Returns those landed now."""
         for _ in range(TRIES):
             done = self.landed(table, rows)
             missing = {name: part for name, part in rows.items() if name not in done}
@@ -122,21 +124,32 @@ class Bronze:
     def changes(self, table: str, after: int | None = None, predicate: str | None = None) -> tuple[pa.Table, int]:
         """Rows appended after that Delta version, oldest commit first, with the column `bronze_version`; and the latest
         version. A table that is not there yet has no rows and version -1."""
+        rows, version = self.stream(table, after, predicate)
+        return rows.read_all().sort_by("bronze_version"), version
+
+    def stream(
+        self, table: str, after: int | None = None, predicate: str | None = None
+    ) -> tuple[pa.RecordBatchReader, int]:
+        """The same rows in no order, a few thousand at a time: a million of them as a table take a gigabyte."""
         schema = TABLES[table].append(pa.field("bronze_version", pa.int64()))
         with self._reaching():
             target = self._open(table)
             first = 0 if after is None else after + 1
             if target is None or target.version() < first:
-                return schema.empty_table(), -1 if target is None else target.version()
+                return schema.empty_table().to_reader(), -1 if target is None else target.version()
             feed = target.load_cdf(
                 starting_version=first,
                 ending_version=target.version(),
                 columns=[*TABLES[table].names, "_commit_version"],
                 predicate=predicate,
             )
-            rows = pa.table(feed)
-        rows = rows.rename_columns([*rows.column_names[:-1], "bronze_version"])
-        return rows.select(schema.names).cast(schema).sort_by("bronze_version"), target.version()
+        return pa.RecordBatchReader.from_batches(schema, self._batches(feed, schema)), target.version()
+
+    def _batches(self, feed: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        with self._reaching():
+            for batch in pa.RecordBatchReader.from_stream(feed):
+                renamed = batch.rename_columns([*batch.schema.names[:-1], "bronze_version"])
+                yield renamed.select(schema.names).cast(schema)
 
     def version(self, table: str) -> int | None:
         """The latest Delta version; None where nothing was ever landed."""
@@ -176,4 +189,4 @@ class Bronze:
         try:
             yield
         except (OSError, DeltaError) as error:
-            raise ObjectStoreUnavailable(self.url, error) from error
+            raise ObjectStoreUnavailable(self.url, COLOURS.sub("", str(error))) from error

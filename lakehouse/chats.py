@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from lakehouse.bronze import Bronze
@@ -52,7 +53,7 @@ def ingest_chats(
     refused.record()
     landed: list[Row] = []
     for name, messages in rows.items():
-        landed += land_changes(bronze, "messages", tenant_id, name, lambda state, new=messages: _news(state, new))
+        landed += land_changes(bronze, "messages", tenant_id, name, partial(_news, messages))
         _land_conversations(bronze, tenant_id, name, classification, now)
     changed = len({row["object_sha256"] for row in landed})
     return IngestSummary(
@@ -86,7 +87,7 @@ def _refuse(refused: Refusals, file: SourceFile, source: str, chat: Chat) -> Non
         refused.add(Refusal(source, path, bad.code, bad.reason, sha256, len(bad.raw), bad.record))
 
 
-def _news(state: State, messages: Iterable[Row]) -> list[Row]:
+def _news(messages: Iterable[Row], state: State) -> list[Row]:
     """Of each message the last version in the files, where it says more than the one that is known."""
     latest = dict(state.rows)
     changed: dict[tuple[str, ...], Row] = {}

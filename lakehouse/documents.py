@@ -1,18 +1,17 @@
-"""A folder of documents to objects and manifest rows: one row for each version of each path, one for each that is gone."""
+"""Documents to objects and manifest rows: one row for each version of each path, and one for each that is gone."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from lakehouse.bronze import Bronze
-from lakehouse.errors import WouldDeleteEverything
+from lakehouse.errors import Misused, WouldDeleteEverything
 from lakehouse.quarantine import Refusals
 from lakehouse.sources.documents import LARGEST, PDF_EXTRACTION, Parsed, media_type, read_document
 from lakehouse.sources.extractor import Extractor
-from lakehouse.sources.files import SourceFile, default_source, list_files, read_bytes, refuse_larger
-from lakehouse.sources.front_matter import Stated
+from lakehouse.sources.files import SourceFile, default_source, list_files, refuse_larger
+from lakehouse.sources.front_matter import KINDS, Stated
 from lakehouse.state import Row, State, deletion, differs, land_changes, live, read_state
 from lakehouse.summary import IngestSummary
 from lakehouse.threads import EXTRACTION as CHAT
@@ -63,6 +62,8 @@ def ingest_documents(
     A file that is refused leaves what landed from it before as it is. Only the ingest of a folder records deletions,
     and only those of its own `source`.
     """
+    if kind is not None and kind not in KINDS:
+        raise Misused(f"'{kind}' is no kind of document: use one of {', '.join(KINDS)}")
     found = list_files(path)
     files = [file for file in found if path.is_file() or media_type(file.name)]
     source = source or default_source(path)
@@ -117,19 +118,24 @@ def _of_files(state: State) -> list[Row]:
 def _read(run: _Ingest, file: SourceFile) -> Row:
     """The row of a file whose objects are stored. Raises BadRecord."""
     refuse_larger(file.path, LARGEST)
-    data = read_bytes(file.path)
-    raw_sha256 = hashlib.sha256(data).hexdigest()
+    data = file.path.read_bytes()
+    raw_sha256 = run.bronze.objects.put(run.tenant_id, data)
     known = run.known.rows.get((file.name,))
-    if known is not None and (known["raw_sha256"], known["extraction"]) == (raw_sha256, PDF_EXTRACTION):
+    if known is not None and _holds_text_of(run, known, raw_sha256):
         return _row(run, file, _known_text(known), raw_sha256, known["object_sha256"])
     parsed = read_document(file.name, data, run.extractor)
-    run.bronze.objects.put(run.tenant_id, data)
     object_sha256 = raw_sha256 if parsed.text is None else run.bronze.objects.put(run.tenant_id, parsed.text)
     return _row(run, file, parsed, raw_sha256, object_sha256)
 
 
-def _known_text(known: Row) -> Parsed:
+def _holds_text_of(run: _Ingest, known: Row, raw_sha256: str) -> bool:
     """A PDF is read once: the same bytes, read by the same version of the reader, give the same text."""
+    return (known["raw_sha256"], known["extraction"]) == (raw_sha256, PDF_EXTRACTION) and run.bronze.objects.exists(
+        run.tenant_id, known["object_sha256"]
+    )
+
+
+def _known_text(known: Row) -> Parsed:
     return Parsed(
         media_type=known["media_type"],
         extraction=known["extraction"],

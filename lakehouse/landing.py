@@ -57,18 +57,20 @@ def land(database_url: str, bronze: Bronze) -> Landed:
 def _land_table(connection: adbc.Connection, bronze: Bronze, table: str) -> tuple[int, int]:
     with connection.cursor() as cursor, _transaction(connection, table):
         watermark = _locked_watermark(cursor, table)
-        news, version = bronze.changes(table, after=watermark if watermark >= 0 else None)
+        news, version = bronze.stream(table, after=watermark if watermark >= 0 else None)
         if version < watermark:
             raise Refused(
                 f"bronze table '{table}' is at version {version}, but version {watermark} is landed: "
                 "point IOTOPS_BRONZE_URL at the bronze that this database was filled from, or use an empty database"
             )
-        for part in _as_landed(table, news, bronze.objects):
+        rows = sum(
             cursor.adbc_ingest(table, part, mode="append", db_schema_name="landing")
+            for part in _as_landed(table, news, bronze.objects)
+        )
         cursor.execute(
             "update landing.watermarks set delta_version = $1 where table_name = $2", parameters=(version, table)
         )
-        return news.num_rows, version
+        return rows, version
 
 
 def _locked_watermark(cursor: adbc.Cursor, table: str) -> int:
@@ -81,15 +83,18 @@ def _locked_watermark(cursor: adbc.Cursor, table: str) -> int:
     return int(cursor.fetchone()[0])
 
 
-def _as_landed(table: str, rows: pa.Table, objects: ObjectStore) -> Iterator[pa.Table]:
-    if table == "documents":
-        for part in _batches(rows):
-            yield part.append_column("text", pa.array(_texts(part.to_pylist(), objects), pa.string()))
-    elif rows.num_rows:
+def _as_landed(
+    table: str, rows: pa.RecordBatchReader, objects: ObjectStore
+) -> Iterator[pa.RecordBatchReader | pa.Table]:
+    if table != "documents":
         yield rows
+        return
+    for batch in rows:
+        for part in _parts(pa.Table.from_batches([batch])):
+            yield part.append_column("text", pa.array(_texts(part.to_pylist(), objects), pa.string()))
 
 
-def _batches(documents: pa.Table) -> Iterator[pa.Table]:
+def _parts(documents: pa.Table) -> Iterator[pa.Table]:
     sizes = pc.subtract(documents["byte_end"], documents["byte_start"]).to_pylist()
     start = size = 0
     for position, next_size in enumerate(sizes):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Protocol
 from urllib.parse import unquote, urlsplit
 
-from lakehouse.errors import CorruptObject, Misused, ObjectStoreUnavailable, Refused, UnknownObject
+from lakehouse.errors import CorruptObject, Misused, ObjectStoreUnavailable, UnknownObject
 from lakehouse.tenants import NAME
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -88,21 +88,23 @@ class FolderStore:
         sha256 = hashlib.sha256(data).hexdigest()
         target = self._path(tenant_id, sha256)
         if not target.exists():
-            with self._writing(target) as file:
+            with self._writing(target.parent) as file:
                 file.write(data)
+                self._publish(file, target)
         return sha256
 
     def put_file(self, tenant_id: str, path: Path) -> str:
         sha256 = hash_file(path)
         target = self._path(tenant_id, sha256)
-        if not target.exists():
-            with path.open("rb") as source, self._writing(target) as file:
-                copied = hashlib.sha256()
-                while block := source.read(BLOCK):
-                    copied.update(block)
-                    file.write(block)
-                if copied.hexdigest() != sha256:
-                    raise Refused(f"'{path}' changed while it was read: ingest it again when its writer is done")
+        if target.exists():
+            return sha256
+        copied = hashlib.sha256()
+        with path.open("rb") as source, self._writing(target.parent) as file:
+            while block := source.read(BLOCK):
+                copied.update(block)
+                file.write(block)
+            sha256 = copied.hexdigest()  # another one where the file grew meanwhile: the bytes stored decide
+            self._publish(file, self._path(tenant_id, sha256))
         return sha256
 
     def get(self, tenant_id: str, sha256: str, start: int = 0, end: int | None = None) -> bytes:
@@ -128,20 +130,24 @@ class FolderStore:
         return self.root / object_key(tenant_id, sha256)
 
     @contextmanager
-    def _writing(self, target: Path) -> Iterator[IO[bytes]]:
-        """A file that becomes `target` when the block ends well, and leaves nothing where it does not."""
+    def _writing(self, folder: Path) -> Iterator[IO[bytes]]:
+        """A file that is gone at the end of the block, unless it was published."""
         try:
-            self._make_folder(target.parent)
-            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".new-") as file:
+            self._make_folder(folder)
+            with tempfile.NamedTemporaryFile(dir=folder, prefix=".new-") as file:
                 yield file
-                file.flush()
-                os.fchmod(file.fileno(), 0o444)
-                os.fsync(file.fileno())
-                with _already_there_is_fine():
-                    os.link(file.name, target)
-            _sync_folder(target.parent)
         except OSError as error:
             raise ObjectStoreUnavailable(str(self.root), error) from error
+
+    def _publish(self, file: IO[bytes], target: Path) -> None:
+        """All of it or nothing: synced under its own name first, then linked to the one that readers know."""
+        file.flush()
+        os.fchmod(file.fileno(), 0o444)
+        os.fsync(file.fileno())
+        self._make_folder(target.parent)
+        with _already_there_is_fine():
+            os.link(file.name, target)
+        _sync_folder(target.parent)
 
     def _make_folder(self, folder: Path) -> None:
         """Created folders are synced into their parents, so that a synced file cannot lose its way in a crash."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -55,13 +56,21 @@ class Refusals:
 
     @contextmanager
     def catching(self, file: SourceFile) -> Iterator[None]:
-        """Where the block raises BadRecord, the whole file is refused and its bytes are kept."""
+        """Where the block raises BadRecord, the whole file is refused and its bytes are kept.
+
+        So is a file that cannot be read, or was removed meanwhile; of that there are no bytes to keep.
+        """
         try:
-            yield
-        except BadRecord as refused:
-            self.files += 1
-            sha256, size = self._keep(file)
-            self.add(Refusal(self.source, file.name, refused.code, refused.reason, sha256, size))
+            try:
+                yield
+            except BadRecord as refused:
+                sha256 = self.bronze.objects.put_file(self.tenant_id, file.path)
+                self._refuse_file(file, refused, sha256, file.path.stat().st_size)
+        except OSError as error:
+            if error.filename is None or Path(error.filename) != file.path:
+                raise
+            unreadable = BadRecord("unreadable", f"it cannot be read ({error.strerror}): check its permissions")
+            self._refuse_file(file, unreadable, None, 0)
 
     def add(self, refusal: Refusal) -> None:
         self._unrecorded.append(refusal)
@@ -73,14 +82,13 @@ class Refusals:
         codes = {pair["values"]: pair["counts"] for pair in rows["code"].value_counts().to_pylist()}
         shown = rows.slice(0, SHOWN).to_pylist()
         self._count(codes, [Refusal(self.source, file.name, raw_sha256=sha256, raw_size=size, **row) for row in shown])
-        constant = self._constant() | {"source": self.source, "path": file.name, "raw_sha256": sha256, "raw_size": size}
         schema = TABLES["quarantine"]
+        same = self._constant() | {"source": self.source, "path": file.name, "raw_sha256": sha256, "raw_size": size}
         columns = {
-            name: pa.repeat(pa.scalar(value, schema.field(name).type), len(rows)) for name, value in constant.items()
+            name: pa.repeat(pa.scalar(value, schema.field(name).type), len(rows)) for name, value in same.items()
         }
-        return (
-            pa.table({**columns, **{name: rows[name] for name in rows.column_names}}).select(schema.names).cast(schema)
-        )
+        columns |= {name: rows[name] for name in rows.column_names}
+        return pa.table(columns).select(schema.names).cast(schema)
 
     def record(self) -> None:
         rows = {
@@ -99,12 +107,9 @@ class Refusals:
     def shown(self) -> tuple[Refusal, ...]:
         return tuple(self._shown)
 
-    def _keep(self, file: SourceFile) -> tuple[str | None, int]:
-        """One that cannot be read, or was removed meanwhile, is recorded without its bytes."""
-        try:
-            return self.bronze.objects.put_file(self.tenant_id, file.path), file.path.stat().st_size
-        except (PermissionError, FileNotFoundError):
-            return None, 0
+    def _refuse_file(self, file: SourceFile, refused: BadRecord, sha256: str | None, size: int) -> None:
+        self.files += 1
+        self.add(Refusal(self.source, file.name, refused.code, refused.reason, sha256, size))
 
     def _count(self, codes: Mapping[str, int], refusals: Sequence[Refusal]) -> None:
         self.counts.update(codes)

@@ -11,10 +11,9 @@ import pyarrow as pa
 
 from lakehouse.bronze import Bronze
 from lakehouse.errors import BadRecord
-from lakehouse.objects import hash_file
 from lakehouse.quarantine import Refusals
 from lakehouse.sources.files import SourceFile, default_source, list_files, refuse_larger
-from lakehouse.sources.readings import Normalised, Origin, cut_off, normalise, resolve
+from lakehouse.sources.readings import Origin, Sorted, cut_off, find_columns, require_columns, sort_rows
 from lakehouse.sources.tabular import SUFFIXES, read_batches
 from lakehouse.sources.text import check_text_file
 from lakehouse.summary import IngestSummary
@@ -72,9 +71,8 @@ def ingest_telemetry(
     for file in files:
         with refused.catching(file):
             _check(file)
-            origin = Origin(
-                tenant_id, refused.source, hash_file(file.path), now, _named(device, file), _named(metric, file)
-            )
+            sha256 = bronze.objects.put_file(tenant_id, file.path)
+            origin = Origin(tenant_id, refused.source, sha256, now, _named(device, file), _named(metric, file))
             checked.setdefault(_transaction(origin), (file, origin))
     todo = checked.keys() - bronze.landed("telemetry", checked)
     run, landed = _Run(bronze, refused), 0
@@ -123,8 +121,7 @@ def _transaction(origin: Origin) -> str:
 def _load(run: _Run, file: SourceFile, origin: Origin, transaction: str) -> None:
     """A large file is written in parts; the last bears the name of the file, so that a file without it is taken up
     again where it was left."""
-    run.bronze.objects.put_file(origin.tenant_id, file.path)
-    waiting: Normalised | None = None
+    waiting: Sorted | None = None
     for number, part in enumerate(_read(file, origin)):
         if waiting is not None:
             _add(run, file, origin, f"{transaction}#{number}", waiting)
@@ -133,17 +130,19 @@ def _load(run: _Run, file: SourceFile, origin: Origin, transaction: str) -> None
         _add(run, file, origin, transaction, waiting)
 
 
-def _read(file: SourceFile, origin: Origin) -> Iterator[Normalised]:
+def _read(file: SourceFile, origin: Origin) -> Iterator[Sorted]:
     """Raises BadRecord while nothing was read; later, what is left of the file becomes one refused row."""
-    fields: dict[str, int] = {}
+    columns: dict[str, str] = {}
     names: list[str] = []
-    done = 0
+    done, before = 0, file.path.stat()
     try:
         for batch in read_batches(file.path):
-            if batch.columns.column_names != names:
-                names = batch.columns.column_names
-                fields = resolve(names, origin, strict=not done)
-            part = normalise(batch, fields, origin)
+            if batch.columns.num_rows and batch.columns.column_names != names:
+                first, names = not names, batch.columns.column_names
+                columns = find_columns(names)
+                if first:
+                    require_columns(names, columns, origin)
+            part = sort_rows(batch, columns if batch.columns.num_rows else {}, origin)
             done += part.rows
             yield part
     except BadRecord as error:
@@ -152,9 +151,12 @@ def _read(file: SourceFile, origin: Origin) -> Iterator[Normalised]:
         yield cut_off(done + 1, error)
     if not done:
         raise BadRecord("empty", "it has a header and no rows below")
+    after = file.path.stat()
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise BadRecord("changing", "it was written to while it was read: ingest it again when its writer is done")
 
 
-def _add(run: _Run, file: SourceFile, origin: Origin, transaction: str, part: Normalised) -> None:
+def _add(run: _Run, file: SourceFile, origin: Origin, transaction: str, part: Sorted) -> None:
     if part.refused.num_rows:
         run.add("quarantine", transaction, run.refused.rows(file, origin.object_sha256, part.refused))
     if part.events.num_rows:

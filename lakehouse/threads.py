@@ -8,7 +8,7 @@ from datetime import datetime
 from lakehouse.state import Row
 
 EXTRACTION = "thread/1"
-TITLE_WORDS = 8
+TITLE_WORDS, LONGEST_TITLE = 8, 80
 
 
 @dataclass(frozen=True)
@@ -56,4 +56,5 @@ def _line(message: Row) -> str:
 
 def _first_words(text: str) -> str:
     words = text.split()
-    return " ".join(words[:TITLE_WORDS]) + ("…" if len(words) > TITLE_WORDS else "")
+    title = " ".join(words[:TITLE_WORDS])[:LONGEST_TITLE]
+    return title if title == " ".join(words) else f"{title}…"

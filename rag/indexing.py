@@ -1,4 +1,4 @@
-"""Index versions: built beside the active one, promoted by one row, rolled back the same way.
+"""Index versions are built beside the active one, and never touch it.
 
 A version's id is a hash of gold, splitter, embedder and parameters, so building again from equal inputs finds the
 version that is there. A version consists of a partition of search.chunks and of lexical files, which are made from the
@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Final, LiteralString
 
 import psycopg
 from pgvector.psycopg import register_vector
@@ -26,16 +26,21 @@ from psycopg.types.json import Jsonb
 
 from lakehouse import database
 from lakehouse.database import Connection
-from lakehouse.errors import IndexNotBuilt, NotFound, PromotionRefused, Refused, WarehouseNotBuilt
+from lakehouse.errors import IndexNotBuilt, Refused, WarehouseNotBuilt
 from rag import lexical, splitter, tokens
 from rag.embedder import Embedder
 from rag.lexical import Lexical
-from rag.loading import Loaded, Progress, load, read_checksum, take_snapshot
+from rag.loading import Loaded, Progress, load, take_snapshot
+from rag.versions import IndexVersion, find_version, get_version, table_of
+from rag.versions import active_version as active_version
+from rag.versions import list_versions as list_versions
+from rag.versions import promote as promote
+from rag.versions import rollback as rollback
 
 log = logging.getLogger(__name__)
 
 BUILD_LOCK: Final = 0x10706502
-# Below this an exact scan over the partition is quick enough and has full recall. See docs/adr/0003-lexical-engine.md.
+# Up to here an exact scan of the partition answers in time, with full recall. See docs/adr/0003-lexical-engine.md.
 HNSW_ABOVE: Final = 20_000
 
 LEXICAL_REBUILT = Counter("iotops_lexical_rebuilt", "Lexical files made again because they were missing or damaged")
@@ -43,31 +48,18 @@ LEXICAL_REBUILT = Counter("iotops_lexical_rebuilt", "Lexical files made again be
 
 @dataclass(frozen=True)
 class Parameters:
-    """Part of the id of a version: another value is another version."""
+    """Part of a version's id: another value makes another version."""
 
     analyser: str = tokens.NAME
     hnsw_above: int = HNSW_ABOVE
 
 
-@dataclass(frozen=True)
-class IndexVersion:
-    index_version: str
-    status: str
-    gold_snapshot: str
-    splitter: str
-    embedder: str
-    parameters: dict[str, Any]
-    documents: int
-    chunks: int
-    checksum: str | None
-    failure: str | None
-    created_at: datetime
-    active: bool
+DEFAULTS: Final = Parameters()
 
 
 @dataclass(frozen=True)
 class Built:
-    """`created` is false where the version was there already. `reused`: chunks whose vector came from the cache."""
+    """`created` is false where the version was there already. `reused`: chunks whose vector was known."""
 
     version: IndexVersion
     created: bool
@@ -76,21 +68,10 @@ class Built:
     seconds: float
 
     def describe(self) -> str:
-        v = self.version
-        counts = f"{v.documents:,} documents, {v.chunks:,} chunks"
-        if not self.created:
-            return f"index {v.index_version}: {counts}, unchanged"
-        return (
-            f"index {v.index_version}: {counts}, {self.embedded:,} embedded ({self.reused:,} reused) in {self.seconds:.1f} s"
-        )
-
-
-VERSIONS: Final = """
-select v.*, a.index_version is not null as active
-from search.index_versions as v
-left join search.active as a using (index_version)
-order by v.created_at desc, v.index_version
-"""
+        version = self.version
+        counts = f"index {version.index_version}: {version.documents:,} documents, {version.chunks:,} chunks"
+        work = f"{self.embedded:,} embedded ({self.reused:,} reused) in {self.seconds:.1f} s"
+        return f"{counts}, {work}" if self.created else f"{counts}, unchanged"
 
 
 def build_index(
@@ -99,118 +80,73 @@ def build_index(
     indexes: Path,
     *,
     now: datetime,
-    progress: Progress = lambda done, total: None,
-    parameters: Parameters = Parameters(),  # noqa: B008 - frozen
+    progress: Progress | None = None,
+    parameters: Parameters = DEFAULTS,
     force: bool = False,
 ) -> Built:
-    """Build the version of what gold holds now, or find it. The active version is not touched.
+    """Build the version of what gold holds now, or find it. Raises WarehouseNotBuilt.
 
-    force: build it again although it is there, and put the new rows in place of the old in one transaction.
-    Raises WarehouseNotBuilt.
+    force: build it although it is there; its new rows replace the old ones in one transaction.
     """
     started = perf_counter()
-    with _building(database_url) as control, database.transaction(database_url) as gold:
-        total, snapshot = _snapshot(gold)
-        index_version = version_id(snapshot, splitter.NAME, embedder.name, parameters)
-        known = find(control, index_version)
+    with _build_lock(database_url) as control, _reading_gold(database_url) as (gold, snapshot):
+        index_version = version_id(snapshot, embedder, parameters)
+        known = find_version(control, index_version)
         if known and known.status == "ready" and not force:
             open_lexical(control, indexes, index_version)
             return Built(known, False, 0, known.chunks, perf_counter() - started)
-        _clear(control, indexes)
-        _announce(control, index_version, snapshot, embedder.name, parameters, now)
+        _clear_unfinished(control, indexes)
+        _announce(control, index_version, snapshot, embedder, parameters, now)
         try:
-            loaded = _fill(database_url, gold, control, index_version, embedder, indexes, progress, total, parameters)
+            with database.transaction(database_url) as writer:
+                loaded = _build_table(gold, control, writer, index_version, embedder, parameters, progress)
+                lexical.build(_lexical_path(indexes, index_version), _entries(writer, table_of(index_version)))
+                _finish(writer, index_version, loaded)
         except BaseException as error:
             _give_up(control, index_version, error)
             raise
-        version = _found(control, index_version)
-        return Built(version, True, loaded.embedded, loaded.chunks - loaded.embedded, perf_counter() - started)
-
-
-def version_id(snapshot: str, splitter_name: str, embedder_name: str, parameters: Parameters) -> str:
-    inputs = json.dumps([snapshot, splitter_name, embedder_name, asdict(parameters)], sort_keys=True)
-    return hashlib.sha256(inputs.encode()).hexdigest()[:16]
+        version = get_version(control, index_version)
+    return Built(version, True, loaded.embedded, loaded.chunks - loaded.embedded, perf_counter() - started)
 
 
 def rebuild_index(
-    database_url: str, embedder: Embedder, indexes: Path, *, now: datetime, progress: Progress = lambda done, total: None
+    database_url: str,
+    embedder: Embedder,
+    indexes: Path,
+    *,
+    now: datetime,
+    progress: Progress | None = None,
 ) -> Built:
     """Make the active version again from gold. Raises IndexNotBuilt, and Refused where gold says something else now."""
-    with database.transaction(database_url) as connection:
-        active = active_version(connection)
-        _require_gold(connection)
-        _, snapshot = take_snapshot(connection)
+    with _reading_gold(database_url) as (gold, snapshot):
+        active = active_version(gold)
     if active is None:
         raise IndexNotBuilt
-    if version_id(snapshot, splitter.NAME, embedder.name, Parameters()) != active:
-        raise Refused(f"gold or the code has changed since index {active} was built: run 'iotops index build'")
+    if version_id(snapshot, embedder, DEFAULTS) != active:
+        raise Refused(f"gold, or how it is indexed, has changed since index {active}: run 'iotops index build'")
     return build_index(database_url, embedder, indexes, now=now, progress=progress, force=True)
 
 
-def promote(database_url: str, index_version: str, *, now: datetime) -> IndexVersion:
-    """Answer from this version from now on. Raises NotFound, and PromotionRefused where its rows are not as built."""
-    with database.transaction(database_url) as connection:
-        version = _found(connection, index_version)
-        if fault := check(connection, version):
-            raise PromotionRefused(f"index {version.index_version} {fault}: run 'iotops index rebuild' or build again")
-        _activate(connection, version.index_version, "promote", now)
-        return _found(connection, version.index_version)
-
-
-def rollback(database_url: str, *, now: datetime) -> IndexVersion:
-    """Answer from the version before the active one. Raises IndexNotBuilt, Refused where there is none before it."""
-    with database.transaction(database_url) as connection:
-        row = connection.execute("select previous from search.active for update").fetchone()
-        if row is None:
-            raise IndexNotBuilt
-        if row[0] is None:
-            raise Refused("no version was active before this one: 'iotops index list' shows what can be promoted")
-        _activate(connection, str(row[0]), "rollback", now)
-        return _found(connection, str(row[0]))
-
-
-def check(connection: Connection, version: IndexVersion) -> str | None:
-    """What is wrong with a version, read back from its rows; None where nothing is."""
-    if version.status != "ready":
-        return f"is {version.status}"
-    chunks, checksum = read_checksum(connection, _table(version.index_version))
-    if chunks != version.chunks:
-        return f"has {chunks:,} chunks where {version.chunks:,} were built"
-    return None if f"{checksum:016x}" == version.checksum else "does not hold the rows that were built"
-
-
-def active_version(connection: Connection) -> str | None:
-    row = connection.execute("select index_version from search.active").fetchone()
-    return None if row is None else str(row[0])
-
-
-def list_versions(connection: Connection) -> list[IndexVersion]:
-    """Newest first."""
-    with connection.cursor(row_factory=class_row(IndexVersion)) as cursor:
-        return cursor.execute(VERSIONS).fetchall()
-
-
-def find(connection: Connection, index_version: str) -> IndexVersion | None:
-    """By id, or by the beginning of one where only one version begins so."""
-    matches = [v for v in list_versions(connection) if v.index_version.startswith(index_version)]
-    return matches[0] if len(matches) == 1 else None
+def version_id(snapshot: str, embedder: Embedder, parameters: Parameters) -> str:
+    inputs = json.dumps([snapshot, splitter.NAME, embedder.name, asdict(parameters)], sort_keys=True)
+    return hashlib.sha256(inputs.encode()).hexdigest()[:16]
 
 
 def open_lexical(connection: Connection, indexes: Path, index_version: str) -> Lexical:
     """The lexical index of a version, made again from its chunks where this machine's files are missing or damaged."""
-    path = indexes / index_version / "lexical"
-    count = _found(connection, index_version).chunks
+    version = get_version(connection, index_version)
+    path = _lexical_path(indexes, version.index_version)
     try:
-        opened = Lexical(path, index_version)
-        if len(opened) == count:
+        opened = Lexical(path, version.index_version)
+        if len(opened) == version.chunks:
             return opened
-        fault = f"{len(opened):,} entries for {count:,} chunks"
+        fault = f"{len(opened):,} entries for {version.chunks:,} chunks"
     except ValueError as error:
         fault = str(error)
-    log.warning("lexical files of index %s are made again (%s)", index_version, fault)
+    log.warning("the lexical files of index %s are made again: %s", version.index_version, fault)
     LEXICAL_REBUILT.inc()
-    lexical.build(path, _entries(connection, _table(index_version)))
-    return Lexical(path, index_version)
+    lexical.build(path, _entries(connection, table_of(version.index_version)))
+    return Lexical(path, version.index_version)
 
 
 ENTRIES: Final = """
@@ -235,35 +171,98 @@ def _entries(connection: Connection, table: str) -> Iterator[lexical.Entry]:
         yield from cursor.execute(statement)
 
 
+def _lexical_path(indexes: Path, index_version: str) -> Path:
+    return indexes / index_version / "lexical"
+
+
 @contextmanager
-def _building(database_url: str) -> Iterator[Connection]:
-    """One build at a time. The connection commits each statement, so that the cache outlives a failed build."""
-    connection = database.connect(database_url, autocommit=True)
-    with connection:
+def _build_lock(database_url: str) -> Iterator[Connection]:
+    """One build at a time. Each statement commits: what is embedded stays known although the build may fail."""
+    with database.connect(database_url, autocommit=True) as connection:
         register_vector(connection)
         connection.execute("select pg_advisory_lock(%s)", (BUILD_LOCK,))
         yield connection
 
 
-def _snapshot(gold: Connection) -> tuple[int, str]:
-    return take_snapshot(gold)
+@contextmanager
+def _reading_gold(database_url: str) -> Iterator[tuple[Connection, str]]:
+    """A transaction that keeps seeing gold as it is now, and the hash of that."""
+    with database.transaction(database_url) as connection:
+        try:
+            yield connection, take_snapshot(connection)
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+            raise WarehouseNotBuilt from error
 
 
-def _fill(
-    database_url: str,
+def _clear_unfinished(control: Connection, indexes: Path) -> None:
+    """Forget builds that failed or were killed: under the lock none of them is still running."""
+    for (index_version,) in control.execute(
+        "delete from search.index_versions where status <> 'ready' returning index_version"
+    ).fetchall():
+        shutil.rmtree(indexes / str(index_version), ignore_errors=True)
+
+
+def _announce(
+    control: Connection, index_version: str, snapshot: str, embedder: Embedder, parameters: Parameters, now: datetime
+) -> None:
+    """A version that is built again stays ready meanwhile."""
+    control.execute(
+        "insert into search.index_versions "
+        "(index_version, status, gold_snapshot, splitter, embedder, parameters, created_at) "
+        "values (%s, 'building', %s, %s, %s, %s, %s) on conflict do nothing",
+        (index_version, snapshot, splitter.NAME, embedder.name, Jsonb(asdict(parameters)), now),
+    )
+
+
+def _give_up(control: Connection, index_version: str, error: BaseException) -> None:
+    control.execute(
+        "update search.index_versions set status = 'failed', failure = %s "
+        "where index_version = %s and status = 'building'",
+        (" ".join(f"{type(error).__name__}: {error}".split()), index_version),
+    )
+
+
+def _build_table(
     gold: Connection,
     control: Connection,
+    writer: Connection,
     index_version: str,
     embedder: Embedder,
-    indexes: Path,
-    progress: Progress,
-    total: int,
     parameters: Parameters,
+    progress: Progress | None,
 ) -> Loaded:
-    """One transaction: an interrupted build leaves no table behind."""
-    with database.transaction(database_url) as writer:
-        register_vector(writer)
-        table = f"{_table(index_version)}_building"
-        _create(writer, table)
-        loaded = load(gold, control, writer, table, embedder, progress, total)
-"""
+    """The partition, filled and with its indexes. It is attached last: attaching locks out whoever is asking."""
+    register_vector(writer)
+    table, building = table_of(index_version), f"{table_of(index_version)}_building"
+    writer.execute(SQL("create table {} (like search.chunks including storage)").format(Identifier("search", building)))
+    loaded = load(gold, control, writer, index_version, building, embedder, progress)
+    for statement in _indexes(loaded.chunks > parameters.hnsw_above):
+        writer.execute(SQL(statement).format(Identifier("search", building)))
+    writer.execute(SQL("drop table if exists {}").format(Identifier("search", table)))
+    writer.execute(SQL("alter table {} rename to {}").format(Identifier("search", building), Identifier(table)))
+    writer.execute(
+        SQL("alter table search.chunks attach partition {} for values in ({})").format(
+            Identifier("search", table), Literal(index_version)
+        )
+    )
+    return loaded
+
+
+def _indexes(hnsw: bool) -> list[LiteralString]:
+    return [
+        "alter table {} add primary key (index_version, tenant_id, chunk_id)",
+        *(
+            ["set local maintenance_work_mem = '256MB'", "create index on {} using hnsw (embedding vector_ip_ops)"]
+            if hnsw
+            else []
+        ),
+        "analyze {}",
+    ]
+
+
+def _finish(writer: Connection, index_version: str, loaded: Loaded) -> None:
+    writer.execute(
+        "update search.index_versions set status = 'ready', documents = %s, chunks = %s, checksum = %s "
+        "where index_version = %s",
+        (loaded.documents, loaded.chunks, loaded.checksum, index_version),
+    )

@@ -13,7 +13,7 @@ from rag.tokens import analyse
 
 HEAP = 64 << 20
 # What title and headings add to a term's score, beside the body's. See docs/adr/0003-lexical-engine.md.
-HEAD_WEIGHT = 0.5
+HEAD_WEIGHT = 1.0
 NONE = "-"  # stands for null: chunks that belong to no product, or are still valid, must be selectable too
 OPEN_END = 1 << 62
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -62,6 +62,10 @@ class Lexical:
     def __len__(self) -> int:
         return int(self._searcher.num_docs)
 
+    def frequencies(self, terms: Collection[str]) -> dict[str, int]:
+        """Term → how many chunks of the whole index hold it in their body."""
+        return {term: int(self._searcher.doc_freq("body", term)) for term in terms}
+
     def search(
         self,
         terms: Sequence[str],
@@ -92,7 +96,10 @@ class Lexical:
         for term in sorted(set(terms)):
             body = tantivy.Query.term_query(self._schema, "body", term, "freq")
             head = tantivy.Query.term_query(self._schema, "head", term, "freq")
-            should += [(tantivy.Occur.Should, body), (tantivy.Occur.Should, tantivy.Query.boost_query(head, head_weight))]
+            should += [
+                (tantivy.Occur.Should, body),
+                (tantivy.Occur.Should, tantivy.Query.boost_query(head, head_weight)),
+            ]
         return tantivy.Query.boolean_query(should)
 
     def _known(self, as_of: datetime | None) -> list[tantivy.Query]:
@@ -116,13 +123,11 @@ def _unscored(query: tantivy.Query) -> tantivy.Query:
 def _write(path: Path, entries: Iterable[Entry]) -> int:
     index = tantivy.Index(_schema(), str(path))
     index.register_tokenizer("terms", tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build())
-    writer = index.writer(HEAP, 1)  # one thread, so that equal inputs give equal files
     count = 0
-    for entry in entries:
-        writer.add_document(_document(entry))
-        count += 1
-    writer.commit()
-    writer.wait_merging_threads()
+    with index.writer(HEAP, 1) as writer:  # one thread, so that equal inputs give equal files
+        for entry in entries:
+            writer.add_document(_document(entry))
+            count += 1
     return count
 
 

@@ -4,10 +4,10 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
-from typing import Any, Final, LiteralString
+from typing import Final, LiteralString
 
 from pgvector import Vector
-from psycopg.rows import class_row
+from psycopg.rows import class_row, tuple_row
 from psycopg.sql import SQL, Composed, Identifier
 
 from lakehouse.database import Connection
@@ -17,12 +17,11 @@ from rag.splitter import embedding_text, split
 
 # Chunks that are in memory with their texts and vectors at once: 2,000 are about 6 MB.
 BATCH: Final = 2000
-Progress = Callable[[int, int], None]  # documents done, documents in all
+Progress = Callable[[int, int], None]  # documents and chunks done
 
 # All that an index is made of; `text` is left out because the object's hash and the bytes stand for it.
 SNAPSHOT: Final = """
 select
-    count(*),
     md5(coalesce(string_agg(md5(row(
         tenant_id, document_id, kind, title, object_sha256, byte_start, byte_end, product, version_from, version_to,
         valid_from at time zone 'UTC', valid_to at time zone 'UTC', recorded_at at time zone 'UTC', classification, url
@@ -105,57 +104,70 @@ class Loaded:
     documents: int = 0
     chunks: int = 0
     embedded: int = 0
-    checksum: int = 0
+    checksum: str = ""
 
 
-def take_snapshot(connection: Connection) -> tuple[int, str]:
-    """How many rows gold.documents has, and a hash of what they say. The transaction keeps seeing these rows."""
-    connection.execute("set transaction isolation level repeatable read read only")
-    connection.execute("set local datestyle = 'ISO'")
-    row = connection.execute(SNAPSHOT).fetchone()
-    assert row is not None  # noqa: S101 - an aggregate always has a row
-    return int(str(row[0])), str(row[1])
-
-
-def load(
-    gold: Connection, cache: Connection, writer: Connection, table: str, embedder: Embedder, progress: Progress, total: int
-) -> Loaded:
-    """Fill `table` from gold. What is embedded is committed to the cache at once, whatever becomes of the rest."""
-    loaded = Loaded()
-    for documents, rows in _batches(gold):
-        texts = [embedding_text(row.title, tuple(row.heading_path), row.text, row.lead) for row in rows]
-        vectors, embedded = _vectors(cache, embedder, texts)
-        _copy(writer, table, rows, vectors)
-        loaded = Loaded(
-            loaded.documents + documents,
-            loaded.chunks + len(rows),
-            loaded.embedded + embedded,
-            (loaded.checksum + sum(map(_checksum, rows, vectors))) % (1 << 64),
-        )
-        progress(loaded.documents, total)
-    return loaded
-
-
-def read_checksum(connection: Connection, table: str) -> tuple[int, int]:
-    """Number of chunks in the table, and their checksum as `load` computes it."""
-    row = connection.execute(_composed(CHECKSUM, table)).fetchone()
-    assert row is not None  # noqa: S101 - an aggregate always has a row
-    return int(str(row[0])), int(str(row[1] or 0)) % (1 << 64)
-
-
+# Of each chunk, the first 60 bits of a hash of all that must not change; added up, so that the order does not matter.
 CHECKSUM: Final = """
 select
     count(*),
-    sum(('x' || substr(md5(
+    coalesce(sum(('x' || substr(md5(
         concat_ws('|', tenant_id, chunk_id, byte_start, byte_end, md5(text), md5(vector_send(embedding)))
-    ), 1, 15))::bit(60)::bigint)
+    ), 1, 15))::bit(60)::bigint), 0)
 from {}
 """
 
 
+def take_snapshot(connection: Connection) -> str:
+    """A hash of what gold.documents says. The transaction keeps seeing these rows."""
+    connection.execute("set transaction isolation level repeatable read read only")
+    return str(_one_row(connection, SNAPSHOT)[0])
+
+
+def read_checksum(connection: Connection, table: str) -> tuple[int, str]:
+    """Number of chunks in the table, and their checksum as `load` computes it."""
+    count, total = _one_row(connection, SQL(CHECKSUM).format(Identifier("search", table)))
+    return int(str(count)), _digest(int(str(total)))
+
+
+def load(
+    gold: Connection,
+    cache: Connection,
+    writer: Connection,
+    index_version: str,
+    table: str,
+    embedder: Embedder,
+    progress: Progress | None,
+) -> Loaded:
+    """Fill `table` from gold. What is embedded is committed to the cache at once, whatever becomes of the rest."""
+    documents = chunks = embedded = total = 0
+    for count, rows in _batches(gold):
+        texts = [embedding_text(row.title, tuple(row.heading_path), row.text, row.lead) for row in rows]
+        vectors, computed = _vectors(cache, embedder, texts)
+        _copy(
+            writer, table, [(index_version, *astuple(row), vector) for row, vector in zip(rows, vectors, strict=True)]
+        )
+        documents, chunks, embedded = documents + count, chunks + len(rows), embedded + computed
+        total += sum(map(_checksum, rows, vectors))
+        if progress:
+            progress(documents, chunks)
+    return Loaded(documents, chunks, embedded, _digest(total))
+
+
 def _checksum(row: Row, vector: Vector) -> int:
-    text, embedding = (_md5(data) for data in (row.text.encode(), vector.to_binary()))
-    return int(_md5(f"{row.tenant_id}|{row.chunk_id}|{row.byte_start}|{row.byte_end}|{text}|{embedding}".encode())[:15], 16)
+    fields = (
+        row.tenant_id,
+        row.chunk_id,
+        row.byte_start,
+        row.byte_end,
+        _md5(row.text.encode()),
+        _md5(vector.to_binary()),
+    )
+    return int(_md5("|".join(map(str, fields)).encode())[:15], 16)
+
+
+def _digest(total: int) -> str:
+    return f"{total % (1 << 64):016x}"
 
 
 def _md5(data: bytes) -> str:
@@ -163,10 +175,11 @@ def _md5(data: bytes) -> str:
 
 
 def _batches(gold: Connection) -> Iterator[tuple[int, list[Row]]]:
-    """Number of documents and their chunks, BATCH chunks or little more at a time."""
-    count, rows = 0, list[Row]()
+    """Number of documents and their chunks, BATCH chunks at a time or as many as one document has more."""
+    count = 0
+    rows: list[Row] = []
     with gold.cursor("documents", row_factory=class_row(Document)) as cursor:
-        cursor.itersize = 50  # a document may have 20 MB
+        cursor.itersize = 20  # a document may have 20 MB
         for document in cursor.execute(DOCUMENTS):
             rows.extend(_rows(document))
             count += 1
@@ -192,25 +205,28 @@ def _rows(d: Document) -> Iterator[Row]:
 def _vectors(cache: Connection, embedder: Embedder, texts: Sequence[str]) -> tuple[list[Vector], int]:
     """A vector for each text, and how many of them had to be computed."""
     keys = [hashlib.sha256(text.encode()).digest() for text in texts]
-    rows = cache.execute(CACHED, (embedder.name, list(set(keys))), binary=True).fetchall()
-    known: dict[bytes, Any] = {bytes(key): vector for key, vector in rows}  # type: ignore[arg-type]
+    with cache.cursor(row_factory=tuple_row, binary=True) as cursor:
+        known: dict[bytes, Vector] = dict(cursor.execute(CACHED, (embedder.name, list(set(keys)))).fetchall())
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-    for key, vector in zip(missing, embedder.embed(list(missing.values())), strict=True):
-        known[key] = Vector(vector)
-    with cache.transaction(), cache.cursor() as cursor:
-        cursor.executemany(REMEMBER, [(embedder.name, key, known[key]) for key in missing])
+    if missing:
+        computed = embedder.embed(list(missing.values()))
+        fresh = {key: Vector(vector) for key, vector in zip(missing, computed, strict=True)}
+        with cache.transaction(), cache.cursor() as cursor:
+            cursor.executemany(REMEMBER, [(embedder.name, key, vector) for key, vector in fresh.items()])
+        known |= fresh
     return [known[key] for key in keys], len(missing)
 
 
-def _copy(writer: Connection, table: str, rows: Sequence[Row], vectors: Sequence[Vector]) -> None:
+def _copy(writer: Connection, table: str, rows: Sequence[tuple[object, ...]]) -> None:
     columns = SQL(", ").join(map(Identifier, COLUMNS))
     statement = SQL("copy {} ({}) from stdin (format binary)").format(Identifier("search", table), columns)
     with writer.cursor() as cursor, cursor.copy(statement) as copy:
         copy.set_types(list(COLUMNS.values()))
-        version = table.removeprefix("chunks_")
-        for row, vector in zip(rows, vectors, strict=True):
-            copy.write_row((version, *astuple(row), vector))
+        for row in rows:
+            copy.write_row(row)
 
 
-def _composed(statement: LiteralString, table: str) -> Composed:
-    return SQL(statement).format(Identifier("search", table))
+def _one_row(connection: Connection, statement: LiteralString | Composed) -> tuple[object, ...]:
+    row = connection.execute(statement).fetchone()
+    assert row is not None  # noqa: S101 - an aggregate always has a row
+    return row

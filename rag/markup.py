@@ -1,4 +1,4 @@
-"""What a passage says without its Markdown: the text that is embedded. Offsets do not survive this, so nothing cites it."""
+"""What a passage says without its Markdown, to be embedded. Offsets do not survive this, so nothing cites it."""
 
 import re
 
@@ -27,7 +27,7 @@ _EMPTY_CELLS = re.compile(r"(?:\| )+\|")
 
 def plain_text(markdown: str) -> str:
     """On one line."""
-    text = markdown
+    text = markdown.replace("\r\n", "\n")
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
     return _EMPTY_CELLS.sub("|", _SPACE.sub(" ", text)).strip(" |")

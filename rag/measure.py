@@ -32,12 +32,15 @@ _FUNCTIONS: tuple[tuple[Function, re.Pattern[str]], ...] = (
     ("latest", _any(r"last (?:\w+ )?(?:reading|value|reported|known|measured|recorded|seen)")),
 )
 _WHICH = _any(rf"(?:which|what) (?:of the )?(?:\w+ ){{0,2}}?{_DEVICE}")
-_HOW_MANY_DEVICES = _any(rf"how many (?:\S+ )?(?:\S+ )?{_DEVICE}")
+_HOW_MANY_DEVICES = _any(
+    rf"how many (?:\S+ ){{0,3}}?{_DEVICE} (?:are|do we|does|run|runs|running|were|have|had|report\w*|there|at|on)"
+)
 _FEWEST = _any("fewest; least")
 _LEAST = _any("lowest; least; coldest; weakest; smallest")
 _FIRMWARE = _any(
-    r"(?:which|what) (?:firmware|version)\b.*\b(?:runs?|running|on|have|has|of|installed);"
-    r"firmware (?:version )?(?:is|does|of|installed)"
+    r"(?:which|what) (?:firmware|version) (?:version )?(?:is|are|does|do|has|have)\b.*\b"
+    r"(?:run|running|on|have|installed);"
+    r"(?:which|what) (?:firmware|version) (?:runs|is) on; firmware (?:version )?(?:of|on|installed on) the device"
 )
 _PLAIN_VALUE = _any("what (?:is|was|were); what's; how much")
 _FLEET_WIDE = _any("all; every; across; fleet; recorded; measured; reported")
@@ -51,6 +54,11 @@ _PRESCRIPTIVE = _any(
     r"guarantee\w*; interval"
 )
 _UNIT_WORDS = frozenset(re.findall(r"\w+", "c f k pct percent v mv ma a w kw dbm db mm s ms bar hpa rpm hz celsius"))
+_PARTICIPLES = dict.fromkeys(("lose", "losing"), "lost") | {
+    "upgrade": "upgraded",
+    "update": "upgraded",
+    "restore": "restored",
+}
 _SYNONYMS = {
     **dict.fromkeys(("temp", "hot", "hottest", "warm", "warmest", "cold", "coldest", "coolest"), "temperature"),
     **dict.fromkeys(("vibrate", "vibrating"), "vibration"),
@@ -167,8 +175,8 @@ def _count(words: str, scope: Measure, vocabulary: Vocabulary) -> Measure | NotM
 
 
 def _event_type(words: str, event_types: tuple[str, ...]) -> str | None:
-    """The longest event type all of whose words stand in the text; plural and case do not matter."""
-    present = set(_words(words))
+    """The longest event type all of whose words stand in the text; plural, case and tense do not matter."""
+    present = {_PARTICIPLES.get(word, word) for word in _words(words)}
     fitting = [name for name in event_types if set(_words(name)) <= present]
     return max(fitting, key=len, default=None)
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from datetime import datetime
-from typing import Any, LiteralString, cast
+from typing import Any, LiteralString
 
 from psycopg.rows import dict_row
 
@@ -146,7 +146,7 @@ def select(asked: Measure, condition: str) -> str:
 
 def run(connection: Connection, sql: str, params: dict[str, Any]) -> list[dict[str, Any]]:
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(cast(LiteralString, sql), params).fetchall()
+        return cursor.execute(sql, params).fetchall()
 
 
 def rows_sha256(rows: list[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""Question → passages: BM25 and vectors under one filter, fused. Whatever an engine returns, the database filters again."""
+"""Question → passages: BM25 and vectors under one filter, fused. What an engine returns, the database filters again."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
-from psycopg.rows import class_row
+from psycopg.rows import kwargs_row
 
 from lakehouse.database import Connection
 from rag.embedder import Embedder
@@ -16,6 +16,12 @@ from rag.tokens import analyse
 DEPTH = 100  # candidates of each engine
 # Of the fused score; the rest is the cosine's. Chosen by cross-validation: docs/adr/0004-fusion.md.
 LEXICAL_WEIGHT = 0.5
+
+_STORED: Final = """
+    c.tenant_id, c.chunk_id, c.document_id, c.ordinal, c.kind, c.title, c.heading_path, c.lead, c.text,
+    c.object_sha256, c.byte_start, c.byte_end, c.product, c.version_from, c.version_to, c.version_key,
+    c.valid_from, c.valid_to, c.recorded_at, c.classification, c.url
+""".strip()
 
 # What may be seen: of these tenants, of this index version, known and in force at the time, of an allowed release.
 _VISIBLE: Final = """
@@ -27,6 +33,11 @@ _VISIBLE: Final = """
     end
     and (%(releases)s::text[] is null or c.release_key is null or c.release_key = any(%(releases)s))
     and (%(product)s::text is null or c.product is null or c.product = %(product)s)
+"""
+
+# The graph is filtered after it is searched: it must go on until enough of what it finds may be seen.
+SCAN_SETTINGS: Final = f"""
+select set_config('hnsw.iterative_scan', 'relaxed_order', false), set_config('hnsw.ef_search', '{DEPTH}', false)
 """
 
 CANDIDATES: Final = f"""
@@ -45,13 +56,21 @@ candidates as (
 )
 
 select
-    c.tenant_id, c.chunk_id, c.document_id, c.ordinal, c.kind, c.title, c.heading_path, c.lead, c.text,
-    c.object_sha256, c.byte_start, c.byte_end, c.product, c.version_from, c.version_to, c.version_key,
-    c.valid_from, c.valid_to, c.recorded_at, c.classification, c.url,
+    {_STORED},
     -(c.embedding <#> %(vector)s::vector) as cosine
 from search.chunks as c
 join candidates using (chunk_id)
 where {_VISIBLE}
+order by c.chunk_id collate "C"
+"""
+
+
+CONTAINING: Final = f"""
+select
+    {_STORED},
+    0 as cosine
+from search.chunks as c
+where {_VISIBLE} and c.text ~* %(pattern)s
 order by c.chunk_id collate "C"
 """
 
@@ -133,6 +152,14 @@ def retrieve(
     return sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))[:limit]
 
 
+def containing(connection: Connection, pattern: str, *, filters: Filters) -> list[Hit]:
+    """Every visible passage that the regular expression (Postgres, case ignored) matches, by chunk id. Scores are 0."""
+    parameters = {**_parameters(filters), "pattern": pattern}
+    with connection.cursor(row_factory=kwargs_row(_passage)) as cursor:
+        passages = cursor.execute(CONTAINING, parameters).fetchall()
+    return [Hit(**vars(passage), lexical=0.0, score=0.0) for passage in passages]
+
+
 def fuse(lexical: list[float], cosine: list[float], weight: float = LEXICAL_WEIGHT) -> list[float]:
     """A convex combination of both scores over the candidates of one question, each scaled to between 0 and 1."""
     if not lexical:
@@ -150,14 +177,25 @@ def _candidates(
     connection: Connection, vector: list[float], scores: Mapping[str, float], filters: Filters
 ) -> list[Passage]:
     parameters = {
+        **_parameters(filters),
+        "vector": str(vector),
+        "depth": DEPTH,
+        "lexical": list(scores),
+    }
+    with connection.pipeline(), connection.cursor(row_factory=kwargs_row(_passage)) as cursor:
+        connection.execute(SCAN_SETTINGS)
+        return cursor.execute(CANDIDATES, parameters).fetchall()
+
+
+def _passage(heading_path: list[str], version_key: list[int], **columns: Any) -> Passage:
+    return Passage(heading_path=tuple(heading_path), version_key=tuple(version_key), **columns)
+
+
+def _parameters(filters: Filters) -> dict[str, Any]:
+    return {
         "index_version": filters.index_version,
         "tenants": list(filters.tenants),
         "as_of": filters.as_of,
         "releases": None if filters.releases is None else sorted(filters.releases),
         "product": filters.product,
-        "vector": str(vector),
-        "depth": DEPTH,
-        "lexical": list(scores),
     }
-    with connection.cursor(row_factory=class_row(Passage)) as cursor:
-        return cursor.execute(CANDIDATES, parameters).fetchall()

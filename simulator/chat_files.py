@@ -6,7 +6,7 @@ import re
 import uuid
 import zipfile
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
@@ -46,7 +46,7 @@ def _json_lines(conversations: Sequence[Conversation]) -> str:
             row = {
                 "channel": message.channel,
                 "message_id": f"m{message.thread:03d}-{message.place:02d}",
-                "thread_id": f"t{message.thread:03d}",
+                "thread_id": f"t{message.thread:03d}" if len(one.messages) > 1 else None,
                 "author": message.author.name,
                 "ts": message.ts.strftime("%Y-%m-%dT%H:%M:%SZ"),
                 "text": message.text,
@@ -124,6 +124,9 @@ def _thread(fleet: Fleet, one: Conversation, ids: dict[str, str]) -> list[tuple[
             }
         elif replies:
             row["parent_user_id"] = ids[first.author.handle]
+        if "fix" in message.marks:  # people correct the report that others will read
+            edited = message.ts + timedelta(minutes=2)
+            row["edited"] = {"user": ids[message.author.handle], "ts": f"{int(edited.timestamp())}.000000"}
         out.append((message, row))
     return out
 

@@ -165,7 +165,7 @@ def _repair(product: Product) -> str:
     bug = product.value("bug", product.manuals)
     bad = product.versions[product.manuals - 1]
     symptoms = "which heated up the processor and made the gateway lose its connection several times a day"
-    return f"Fixed: in {bad}, {bug}, {symptoms}."
+    return f"Firmware {product.versions[product.manuals]} corrects a fault of {bad}: {bug}, {symptoms}."
 
 
 def _page(

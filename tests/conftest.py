@@ -4,13 +4,14 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
+from typing import LiteralString
 
-import psycopg
 import pytest
+from psycopg import sql
 
 from iotops.bootstrap import App
 from iotops.settings import read_settings
@@ -34,14 +35,35 @@ def server() -> Iterator[str]:
     shutil.rmtree(home, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def new_database(server: str) -> Iterator[Callable[[], str]]:
+    """Makes databases that hold the schema and nothing else; they are dropped when the worker ends."""
+    names: list[str] = []
+
+    def create() -> str:
+        names.append(f"test_{uuid.uuid4().hex[:12]}")
+        _administer(server, "create database {} template template_iotops", names[-1])
+        return _database(server, names[-1])
+
+    yield create
+    for name in names:
+        _administer(server, "drop database if exists {} with (force)", name)
+
+
 @pytest.fixture
 def database_url(server: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
-    with database.connect(server, autocommit=True) as connection:
-        connection.execute(psycopg.sql.SQL("create database {} template template_iotops").format(psycopg.sql.Identifier(name)))
+    _administer(server, "create database {} template template_iotops", name)
     yield _database(server, name)
-    with database.connect(server, autocommit=True) as connection:
-        connection.execute(psycopg.sql.SQL("drop database {} with (force)").format(psycopg.sql.Identifier(name)))
+    _administer(server, "drop database {} with (force)", name)
+
+
+@pytest.fixture(scope="session")
+def new_app(new_database: Callable[[], str]) -> Callable[[Path], App]:
+    """Makes an installation with its home at the path, on a database of its own; for fixtures that many tests share."""
+    return lambda home: App(
+        read_settings({**os.environ, "IOTOPS_HOME": str(home), "IOTOPS_DATABASE_URL": new_database()})
+    )
 
 
 @pytest.fixture
@@ -74,3 +96,8 @@ def shared_data() -> Path:
 
 def _database(url: str, name: str) -> str:
     return url.replace("/postgres?", f"/{name}?")
+
+
+def _administer(server: str, statement: LiteralString, name: str) -> None:
+    with database.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))

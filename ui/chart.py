@@ -42,6 +42,8 @@ def _time_axis(readings: pandas.DataFrame, params: dict[str, Any]) -> alt.X:
     start, end = readings["ts"].min(), readings["ts"].max()
     start = datetime.fromisoformat(params["start"]) if params.get("start") else start
     end = datetime.fromisoformat(params["end"]) if params.get("end") else end
+    if start == end:
+        start, end = start - timedelta(minutes=30), end + timedelta(minutes=30)
     form = "%d %b %H:%M" if end - start <= timedelta(days=3) else "%d %b %Y"
     return alt.X(
         "ts:T",

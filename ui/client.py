@@ -28,10 +28,8 @@ class Scope:
 
     def to_json(self) -> dict[str, str]:
         names = {"device_id": self.device_id, "product": self.product, "version": self.version}
-        if self.as_of:
-            names["as_of"] = self.as_of.replace(
-                tzinfo=UTC
-            ).isoformat()  # the picker has no time zone; its label says UTC
+        if self.as_of:  # as picked, without a zone: the label of the field says UTC
+            names["as_of"] = self.as_of.replace(tzinfo=UTC).isoformat()
         return {"tenant_id": self.tenant_id, **{name: text.strip() for name, text in names.items() if text.strip()}}
 
 

@@ -24,7 +24,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Ask every question of a file (each names its tenant), print the scorecard and keep it with the index version."""
-    from rag import evaluation, indexing
+    from rag import evaluation, versions
 
     app_ = bootstrap()
     path = truth or app_.settings.home / "truth" / "questions.jsonl"
@@ -33,7 +33,7 @@ def run(
     now = datetime.now(UTC)
     card = evaluation.evaluate(app_.copilot.ask, evaluation.read_cases(path), now=now)
     with database.transaction(app_.database_url) as connection:
-        version = indexing.active_version(connection)
+        version = versions.active_version(connection)
         evaluation.save(connection, str(version), suite, card, now)
     lines = [card.describe()]
     if wrong:

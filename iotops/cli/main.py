@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from iotops.cli import answer, ask, db, demo, evaluate, ingest, quarantine, serve, simulate, tenant, up, warehouse
+from iotops.cli import answer, ask, db, demo, evaluate, index, ingest, quarantine, serve, simulate, tenant, up, warehouse
 from lakehouse.errors import IotopsError, Misused
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.add_typer(db.app, name="db")
 app.add_typer(serve.app, name="serve")
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(warehouse.app, name="warehouse")
+app.add_typer(index.app, name="index")
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(quarantine.app, name="quarantine")
 

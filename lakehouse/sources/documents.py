@@ -23,8 +23,9 @@ MEDIA_TYPES = {
 NO_EXTRACTION = "none"
 HTML_EXTRACTION = "html/1"
 PDF_EXTRACTION = "pdf/1"
-HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.+?)[ \t]*#*[ \t]*$")
+HEADING = re.compile(r" {0,3}#{1,6}[ \t](.*)")
 UNDERLINE = re.compile(r"(={3,}|-{3,})[ \t]*$")
+LONGEST_TITLE = 300
 FENCE = re.compile(r" {0,3}(```|~~~)")
 MARKUP = re.compile(r"\{[^}]*\}\s*$|!?\[([^\]]*)\]\([^)]*\)|[*`]+|</?\w[^>]*>")
 
@@ -115,4 +116,6 @@ def name_as_title(name: str) -> str:
 
 
 def _plain(markdown: str) -> str:
-    return " ".join(MARKUP.sub(lambda match: match[1] or "", markdown).split())
+    """Without markup; cut before the search, which takes its time on a line made of brackets."""
+    text = markdown[:LONGEST_TITLE].strip().rstrip("#")
+    return " ".join(MARKUP.sub(lambda match: match[1] or "", text).split())

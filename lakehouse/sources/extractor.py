@@ -1,4 +1,4 @@
-"""Text of PDF and HTML files, read by one worker process that serves many files and is replaced when a file kills it."""
+"""Text of PDF and HTML files, read by a worker process that serves many files and is replaced when one kills it."""
 
 import json
 import os
@@ -8,11 +8,12 @@ import sys
 import time
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal
+from typing import IO, Literal
 
 from lakehouse.errors import BadRecord
 
 TIMEOUT_SECONDS = 20.0
+PIECE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,7 @@ class Extractor:
             reply = json.loads(self._ask(kind, data, deadline))
         except TimeoutError as error:
             self._stop()
-            reason = (
-                f"reading it took longer than {self.timeout_seconds:g} s: it is damaged, or made to keep a reader busy"
-            )
+            reason = f"reading it took longer than {self.timeout_seconds:g} s: it is damaged, or made to take for ever"
             raise BadRecord("parser_timeout", reason) from error
         except (BrokenPipeError, EOFError) as error:
             self._stop()
@@ -58,13 +57,18 @@ class Extractor:
 
     def _ask(self, kind: str, data: bytes, deadline: float) -> bytes:
         worker = self._running()
-        assert worker.stdin and worker.stdout  # noqa: S101 - for the type checker: both are pipes
-        worker.stdin.write(json.dumps({"kind": kind, "size": len(data)}).encode() + b"\n" + data)
-        worker.stdin.flush()
-        received = bytearray()
-        while (head := received.partition(b"\n"))[1] == b"" or len(head[2]) < int(head[0]):
-            received += _read(worker.stdout.fileno(), deadline)
-        return bytes(head[2])
+        requests, replies = _descriptor(worker.stdin), _descriptor(worker.stdout)
+        request = json.dumps({"kind": kind, "size": len(data)}).encode() + b"\n" + data
+        _write(requests, request, deadline)
+        received = b""
+        while b"\n" not in received:
+            received += _read(replies, deadline)
+        size, _, first = received.partition(b"\n")
+        blocks, missing = [first], int(size) - len(first)
+        while missing > 0:
+            blocks.append(_read(replies, deadline))
+            missing -= len(blocks[-1])
+        return b"".join(blocks)
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._worker is None:
@@ -73,7 +77,9 @@ class Extractor:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                bufsize=0,
             )
+            os.set_blocking(_descriptor(self._worker.stdin), False)  # so that one that does not read cannot stop us
         return self._worker
 
     def _stop(self) -> None:
@@ -83,10 +89,28 @@ class Extractor:
                 self._worker = None
 
 
+def _descriptor(pipe: IO[bytes] | None) -> int:
+    if pipe is None:
+        raise EOFError
+    return pipe.fileno()
+
+
+def _write(descriptor: int, data: bytes, deadline: float) -> None:
+    rest = memoryview(data)
+    while rest:
+        _wait(descriptor, select.POLLOUT, deadline)
+        rest = rest[os.write(descriptor, rest[:PIECE]) :]
+
+
 def _read(descriptor: int, deadline: float) -> bytes:
-    ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
-    if not ready:
-        raise TimeoutError
+    _wait(descriptor, select.POLLIN, deadline)
     if not (block := os.read(descriptor, 1 << 20)):
         raise EOFError
     return block
+
+
+def _wait(descriptor: int, event: int, deadline: float) -> None:
+    poll = select.poll()  # select() fails for descriptors above 1023
+    poll.register(descriptor, event)
+    if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        raise TimeoutError

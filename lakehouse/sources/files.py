@@ -21,10 +21,10 @@ def list_files(path: Path) -> list[SourceFile]:
 
     Hidden files and folders are not entered, nor is what a link takes out of the folder, nor devices and pipes.
     """
-    if not path.exists():
-        raise MissingPath(path)
     if path.is_file():
         return [SourceFile(path, printable(path.name))]
+    if not path.is_dir():
+        raise MissingPath(path)
     root = path.resolve()
     found = [SourceFile(file, printable(file.relative_to(root).as_posix())) for file in _walk(root)]
     return sorted(found, key=lambda file: file.name)
@@ -39,13 +39,6 @@ def default_source(path: Path) -> str:
 def printable(name: str) -> str:
     """File names are bytes; those that are no UTF-8 keep their odd bytes as `\\xe9`."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
-def read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadRecord("unreadable", f"it cannot be read ({error.strerror}): check its permissions") from error
 
 
 def refuse_larger(path: Path, most: int) -> None:

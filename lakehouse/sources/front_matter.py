@@ -1,16 +1,18 @@
 """What a document states about itself: the `---` block of a Markdown file, the `<meta>` elements of a page."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 
 import yaml
 
 from lakehouse.errors import BadRecord
 
 KINDS = ("manual", "runbook", "release_note", "chat_thread", "insight", "incident", "ci_run")
+LONGEST_BLOCK = 50_000
 BLOCK = re.compile(r"---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 DATE_FORMATS = ("%Y/%m/%d", "%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%d %b %Y", "%d.%m.%Y", "%Y-%m-%d %H:%M:%S %z")
 
@@ -38,14 +40,13 @@ def split_front_matter(text: str) -> tuple[Stated, int]:
     block = BLOCK.match(text)
     if block is None:
         return Stated(), 0
+    if len(block[1]) > LONGEST_BLOCK:
+        raise BadRecord("bad_front_matter", f"the front matter is longer than {LONGEST_BLOCK:,} characters: shorten it")
     try:
         # BaseLoader leaves every scalar as written: a version 3.10 must not become the number 3.1.
         keys = yaml.load(block[1], Loader=yaml.BaseLoader)  # noqa: S506 - it builds text, lists and mappings only
     except (yaml.YAMLError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise BadRecord(
-            "bad_front_matter", f"the front matter between the '---' lines is not YAML: {reason}"
-        ) from error
+        raise BadRecord("bad_front_matter", f"the front matter is not YAML ({_where(error)}): correct it") from error
     if not isinstance(keys, dict):
         return Stated(), 0
     return read_stated({str(key).lower(): value for key, value in keys.items() if isinstance(value, str)}), block.end()
@@ -71,14 +72,24 @@ def read_stated(keys: Mapping[str, str]) -> Stated:
 
 def read_date(text: str) -> datetime:
     """A day or an instant, UTC where it names no zone."""
-    for parse in (datetime.fromisoformat, *(_format(pattern) for pattern in DATE_FORMATS), parsedate_to_datetime):
+    parsers: list[Callable[[str], datetime]] = [datetime.fromisoformat, parsedate_to_datetime]
+    parsers += [partial(_parse, pattern) for pattern in DATE_FORMATS]
+    for parse in parsers:
         try:
             when = parse(text)
             return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
             continue
-    raise BadRecord("bad_front_matter", f"it states the date '{text}', which is none: write it as 2026-10-31")
+    raise BadRecord("bad_front_matter", f"it states the date '{text[:60]}', which is none: write it as 2026-10-31")
 
 
-def _format(pattern: str):  # type: ignore[no-untyped-def]
-    return lambda text: datetime.strptime(text, pattern)
+def _parse(pattern: str, text: str) -> datetime:
+    return datetime.strptime(text, pattern)
+
+
+def _where(error: Exception) -> str:
+    """Problem and line in the file, whose first line is the `---` before the block."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return str(error).partition("\n")[0]
+    return f"line {mark.line + 2}: {getattr(error, 'problem', None) or 'it cannot be read'}"

@@ -1,4 +1,4 @@
-"""HTML to text that keeps its structure: `#` headings, `- ` items, `| a | b |` rows, fenced code. Runs in the worker."""
+"""HTML to text that keeps `#` headings, `- ` items, `| a | b |` rows and fenced code. Runs in the worker."""
 
 import re
 from collections.abc import Iterator
@@ -11,8 +11,9 @@ HEADINGS = {f"h{level}": "#" * level + " " for level in range(1, 7)}
 ITEM = "- "
 BLOCK = re.compile(
     "address|article|aside|blockquote|body|caption|center|dd|details|dialog|div|dl|dt|fieldset|figcaption|figure|form|"
-    "header|hgroup|hr|legend|main|ol|option|p|section|summary|table|tbody|tfoot|thead|ul"
+    "header|hgroup|hr|legend|main|ol|option|p|section|summary|tbody|tfoot|thead|ul"
 )
+LAID_OUT = "table, h1, h2, h3, h4, h5, h6, pre"
 # What a reader of the page does not read as its text.
 DROPPED = re.compile(
     "script|style|noscript|template|nav|footer|head|svg|math|iframe|object|embed|canvas|audio|video|button|select|"
@@ -50,6 +51,8 @@ class _Writer:
     """Blocks of text as they close, each with its sort: text, heading, item, row or code.
 
     lead: what the next block starts with, a heading's or an item's mark.
+    tables: of each open table, whether it only lays out the page; then its cells are blocks like others.
+    cells: of the open row.
     """
 
     blocks: list[tuple[str, str]] = field(default_factory=list)
@@ -57,11 +60,12 @@ class _Writer:
     lead: str = ""
     items: int = 0
     pre: int = 0
-    rows: list[list[str]] = field(default_factory=list)
+    tables: list[bool] = field(default_factory=list)
+    cells: list[str] | None = None
 
     def close(self, sort: str = "text") -> None:
         """End the running block. Inside a table's cell, blocks only part words."""
-        if self.rows:
+        if self.cells is not None:
             self.inline.append(" ")
             return
         raw = "".join(self.inline)
@@ -77,16 +81,14 @@ class _Writer:
             self.lead = ""
 
     def close_cell(self) -> None:
-        self.rows[-1].append(" ".join("".join(self.inline).split()))
-        self.inline.clear()
+        if self.cells is not None:
+            self.cells.append(" ".join("".join(self.inline).split()))
+            self.inline.clear()
 
     def close_row(self) -> None:
-        cells = self.rows.pop()
-        row = f"| {' | '.join(cells)} |"
-        if self.rows:  # a table inside a cell of another: its rows are text of that cell
-            self.inline.append(f" {row} ")
-        elif any(cells):
-            self.blocks.append(("row", row))
+        cells, self.cells = self.cells, None
+        if cells and any(cells):
+            self.blocks.append(("row", f"| {' | '.join(cells)} |"))
 
     def text(self) -> str:
         """Items and rows that follow each other stand on neighbouring lines, all else is parted by an empty one."""
@@ -105,7 +107,7 @@ def _render(root: Any) -> str:
         if node.tag == "-text":
             _add_text(writer, node.text_content or "")
         elif entering:
-            _enter(writer, node.tag)
+            _enter(writer, node)
         else:
             _leave(writer, node.tag)
     writer.close()
@@ -117,39 +119,41 @@ def _add_text(writer: _Writer, text: str) -> None:
     writer.inline.append(text if writer.pre else text.replace("\n", " "))
 
 
-def _enter(writer: _Writer, tag: str) -> None:
+def _enter(writer: _Writer, node: Any) -> None:
+    tag = node.tag
     if tag == "br":
         writer.inline.append("\n")
-    elif tag in HEADINGS or tag in ("li", "tr", "pre") or BLOCK.fullmatch(tag):
+    elif tag in HEADINGS or tag in ("li", "tr", "pre", "table") or BLOCK.fullmatch(tag):
         writer.close()
     if tag in HEADINGS:
         writer.lead = HEADINGS[tag]
     elif tag == "li":
         writer.items += 1
         writer.lead = ITEM
+    elif tag == "table":
+        writer.tables.append(any(found.mem_id != node.mem_id for found in node.css(LAID_OUT)))
     elif tag == "tr":
-        writer.rows.append([])
+        writer.cells = None if writer.tables[-1:] == [True] else []
     elif tag == "pre":
         writer.pre += 1
 
 
 def _leave(writer: _Writer, tag: str) -> None:
-    if tag in HEADINGS:
-        writer.close("heading")
-        writer.lead = ""
-    elif tag == "li":
-        writer.close()
-        writer.items -= 1
-        writer.lead = ""
-    elif tag in ("td", "th") and writer.rows:
+    if tag in ("td", "th") and writer.cells is not None:
         writer.close_cell()
-    elif tag == "tr":
-        writer.close_row()
     elif tag == "pre":
         writer.close("code")
         writer.pre -= 1
-    elif BLOCK.fullmatch(tag):
+    elif tag in HEADINGS or tag in ("li", "tr", "td", "th", "table") or BLOCK.fullmatch(tag):
         writer.close()
+    if tag in HEADINGS or tag == "li":
+        writer.lead = ""
+    if tag == "li":
+        writer.items -= 1
+    elif tag == "tr":
+        writer.close_row()
+    elif tag == "table":
+        writer.tables.pop()
 
 
 def _walk(root: Any) -> Iterator[tuple[bool, Any]]:

@@ -3,12 +3,11 @@
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import pyarrow as pa
 
 from lakehouse.errors import BadRecord
-from lakehouse.sources.readings import parse_times
+from lakehouse.sources.columns import as_times
 from lakehouse.sources.tabular import as_text
 
 REQUIRED = ("channel", "message_id", "ts")
@@ -89,10 +88,10 @@ def _read_line(line: bytes) -> Message:
 
 
 def read_instant(text: str) -> datetime:
-    when: Any = parse_times(pa.array([text]))[0].as_py()
+    when: datetime | None = as_times(pa.array([text]))[0].as_py()
     if when is None:
         raise BadRecord("bad_timestamp", f"ts '{text[:60]}' is no time: write it as 2026-10-31T12:00:00Z")
-    return datetime.fromtimestamp(0, UTC) + (when - datetime.fromtimestamp(0, UTC))
+    return when
 
 
 def day_of(ts: datetime) -> str:

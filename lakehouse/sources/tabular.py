@@ -1,6 +1,7 @@
 """CSV, JSON lines and Parquet as batches of raw columns with the number of each row. Nothing is interpreted here."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,11 +34,15 @@ class BadRow:
 @dataclass(frozen=True)
 class Batch:
     """numbers: which row of the file each one is. A CSV's first row after the header is 1 and blank lines do not count;
-    in JSON lines it is the number of the line."""
+    in JSON lines it is the number of the line.
+
+    objects: the rows as JSON had them, where they were read one by one.
+    """
 
     columns: pa.Table
     numbers: pa.Array
     bad: tuple[BadRow, ...] = ()
+    objects: tuple[dict[str, Any], ...] | None = None
 
 
 def read_batches(path: Path, block: int = BLOCK) -> Iterator[Batch]:
@@ -56,9 +61,7 @@ def _read_csv(path: Path, block: int) -> Iterator[Batch]:
         bad.append(BadRow(row.number - 1, reason))  # Arrow counts the header
         return "skip"
 
-    parsing = arrow_csv.ParseOptions(
-        delimiter=_delimiter(path), newlines_in_values=True, invalid_row_handler=lambda row: keep(row)
-    )
+    parsing = arrow_csv.ParseOptions(delimiter=_delimiter(path), newlines_in_values=True, invalid_row_handler=keep)
     reading = arrow_csv.ReadOptions(use_threads=False, block_size=block)
     done = 0
     try:
@@ -71,10 +74,21 @@ def _read_csv(path: Path, block: int) -> Iterator[Batch]:
             for batch in reader:
                 numbers = _number(batch.num_rows, done + 1, bad)
                 done = int(numbers[-1]) if len(numbers) else done
-                yield Batch(pa.Table.from_batches([batch]), pa.array(numbers))
-        yield Batch(pa.table({name: pa.array([], pa.string()) for name in names}), pa.array([], pa.int64()), tuple(bad))
+                yield Batch(_unique(pa.Table.from_batches([batch])), pa.array(numbers))
     except pa.ArrowInvalid as error:
         raise BadRecord("bad_csv", f"after row {done} it cannot be read as CSV ({_first_line(error)})") from error
+    if bad:
+        yield Batch(pa.table({}), pa.array([], pa.int64()), tuple(bad))
+
+
+def _unique(table: pa.Table) -> pa.Table:
+    """The second column of a name gets a number, so that each can be asked for."""
+    seen: Counter[str] = Counter()
+    names = []
+    for name in table.column_names:
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name}.{seen[name]}")
+    return table.rename_columns(names)
 
 
 def _delimiter(path: Path) -> str:
@@ -95,6 +109,7 @@ def _read_parquet(path: Path) -> Iterator[Batch]:
     try:
         with parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(batch_size=PARQUET_ROWS):
+                batch.validate(full=True)  # what claims to be text may be any bytes
                 yield Batch(pa.Table.from_batches([batch]), pa.array(np.arange(done + 1, done + 1 + batch.num_rows)))
                 done += batch.num_rows
     except (pa.ArrowException, OSError) as error:
@@ -162,7 +177,7 @@ def _parse_each(lines: bytes, start: int) -> Batch:
             bad.append(BadRow(number, "it is JSON, but no object"))
     names = dict.fromkeys(name for row in rows for name in row)
     columns = {name: pa.array([as_text(row.get(name)) for row in rows], pa.string()) for name in names}
-    return Batch(pa.table(columns), pa.array(numbers, pa.int64()), tuple(bad))
+    return Batch(pa.table(columns), pa.array(numbers, pa.int64()), tuple(bad), tuple(rows))
 
 
 def as_text(value: Any) -> str | None:

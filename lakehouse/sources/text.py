@@ -35,12 +35,12 @@ def refuse_empty(data: bytes) -> None:
         raise _empty(len(data))
 
 
-def check_text_file(path: Path) -> None:
+def check_text_file(path: Path, block_size: int = BLOCK) -> None:
     """The same for a file of any size, in constant memory."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     seen, blank = 0, True
     with path.open("rb") as file:
-        while block := file.read(BLOCK):
+        while block := file.read(block_size):
             _refuse_binary(block, seen)
             pending = len(decoder.getstate()[0])
             try:

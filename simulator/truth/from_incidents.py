@@ -17,7 +17,7 @@ DAY = timedelta(days=1)
 
 
 def incident_questions(world: World, tenant: Tenant) -> list[Question]:
-    """Each incident is asked about once in full or once for its cause; repairs and names are asked of others."""
+    """Each incident is asked about in full or for its cause; of two, the repair and its author are asked as well."""
     mine = [one for one in world.incidents if one.tenant_id == tenant.tenant_id and one.kind != "bad_firmware"]
     mine = sample(stream(world.fleet.seed, "incidents", tenant.tenant_id), mine, len(mine))
     out = [three_source(world, tenant, incident) for incident in mine[:3]]

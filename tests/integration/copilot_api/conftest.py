@@ -17,7 +17,7 @@ from lakehouse import database, tenants
 from lakehouse.ingest import ingest_documents, ingest_telemetry
 from lakehouse.warehouse import build_warehouse
 from rag.copilot import Copilot
-from rag.indexing import build_index
+from rag.indexing import build_index, promote
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
@@ -54,7 +54,8 @@ def installation(server: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     ingest_documents(app.bronze, "default", write_manual(folder), now=NOW)
     ingest_telemetry(app.bronze, "default", write_readings(folder), now=NOW)
     build_warehouse(app.database_url, app.bronze, dbt_project=app.settings.dbt_project, work=folder / "dbt")
-    build_index(app.database_url, app.embedder, app.settings.home / "indexes", now=NOW)
+    built = build_index(app.database_url, app.embedder, app.settings.home / "indexes", now=NOW)
+    promote(app.database_url, built.version.index_version, now=NOW)
     yield app
     with database.connect(server, autocommit=True) as connection:
         connection.execute(psycopg.sql.SQL("drop database {} with (force)").format(psycopg.sql.Identifier(name)))

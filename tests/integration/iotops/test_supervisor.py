@@ -32,7 +32,7 @@ end_on_signals()
 """
 
 # A grandchild that leaves the session of its parent, and whose parent then ends: nothing but adoption still finds it.
-DAEMON = '''
+DAEMON = """
 import os, pathlib, sys, time
 if os.fork() == 0:
     os.setsid()
@@ -43,7 +43,7 @@ if os.fork() == 0:
     time.sleep(600)
 os.wait()
 time.sleep(600)
-'''
+"""
 
 
 def supervise(folder: Path, body: str) -> "subprocess.Popen[str]":

@@ -1,4 +1,4 @@
-"""The DAG files as Airflow reads them, in a process of its own: Airflow takes its configuration from the environment."""
+"""The DAG files as Airflow reads them, in processes of their own: Airflow is configured by the environment."""
 
 import json
 import os
@@ -57,7 +57,12 @@ def make(name, reads, writes):
         task(lambda: None, outlets=writes, task_id="only")()
     return dag
 
-dags = [make("1_last", (a & b) | c, []), make("2_middle", [a], [b]), make("3_first", None, [a]), make("4_alone", None, [])]
+dags = [
+    make("1_last", (a & b) | c, []),
+    make("2_middle", [a], [b]),
+    make("3_first", None, [a]),
+    make("4_alone", None, []),
+]
 print(*(dag.dag_id for dag in in_order(dags)), file=open(sys.argv[1], "w"))
 """
 
@@ -95,7 +100,17 @@ def test_the_assets_put_the_dags_in_the_order_of_the_data(bag: dict[str, Any]) -
 
 
 def test_reading_the_dag_files_is_quick_and_loads_nothing_heavy(bag: dict[str, Any]) -> None:
-    heavy = {"boto3", "dbt", "deltalake", "great_expectations", "onnxruntime", "pandas", "psycopg", "pyarrow", "tantivy"}
+    heavy = {
+        "boto3",
+        "dbt",
+        "deltalake",
+        "great_expectations",
+        "onnxruntime",
+        "pandas",
+        "psycopg",
+        "pyarrow",
+        "tantivy",
+    }
     assert heavy & set(bag["loaded"]) == set()
     assert bag["seconds"] < 1.0
 

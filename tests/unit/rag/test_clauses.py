@@ -17,6 +17,12 @@ def test_what_leads_in_stays_with_the_first_part() -> None:
     ]
 
 
+def test_what_asks_nothing_belongs_to_what_follows() -> None:
+    assert clauses("In firmware 6.4, which vibration limit is preset?") == [
+        "In firmware 6.4, which vibration limit is preset"
+    ]
+
+
 def test_a_list_of_nouns_is_not_taken_apart() -> None:
     question = "Which sites, devices and models report temperature and humidity?"
     assert clauses(question) == [question.rstrip("?")]

@@ -29,6 +29,16 @@ def test_before_the_first_release_nothing_may_be_cited() -> None:
     assert versions("EdgeX", "1.0") == set()
 
 
+def test_a_major_version_that_has_no_document_is_not_spoken_for_by_the_newest() -> None:
+    assert versions("EdgeX", "11.0") == set()
+    assert versions("EdgeX", "10.4") == {("EdgeX", "manual", "10.0"), ("EdgeX", "release_note", "10.0.1")}
+
+
+def test_a_question_for_a_release_may_cite_the_notes_of_all() -> None:
+    notes = {r.version for r in allowed(ALL, "EdgeX", [], history=True) if r.kind == "release_note"}
+    assert notes == {"2.3", "10.0.1"}
+
+
 def test_a_question_about_one_product_draws_on_no_other() -> None:
     assert versions("pm 7") == {("PM-7", "manual", "2.0")}
 

@@ -45,6 +45,13 @@ def test_without_a_window_the_axis_spans_the_readings() -> None:
     assert [edge["hours"] for edge in domain] == [0, 4]
 
 
+def test_a_single_reading_stands_in_the_middle_of_an_hour() -> None:
+    one = [{"device_id": "pump-07", "ts": "2026-10-20T10:30:00Z", "value": 1.0}]
+    domain = encoding(draw(series(points=one), rows(1.0)))["x"]["scale"]["domain"]
+
+    assert [(edge["hours"], edge.get("minutes", 0)) for edge in domain] == [(10, 0), (11, 0)]
+
+
 @pytest.mark.parametrize("value", [20.0, 22, 24.0])
 def test_a_value_among_the_readings_is_a_line_across(value: float) -> None:
     made = draw(series(), rows(value)).to_dict()

@@ -1,0 +1,162 @@
+"""Which fusion of BM25 and cosine: python -m benchmarks.fusion --data FOLDER
+
+Candidates are the best 100 of each engine, as in rag.retriever. Weights are chosen by leave-one-suite-out
+cross-validation on questions that no reported benchmark uses (SciFact's own test questions are scored once, at the end).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import log2
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks import suites
+from benchmarks.suites import Asked, Indexed, Part
+from rag.retriever import DEPTH, fuse
+from rag.tokens import analyse
+
+Scores = npt.NDArray[np.float64]
+Fusion = Callable[[Scores, Scores], Scores]
+WEIGHTS = [round(0.1 * step, 1) for step in range(11)]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Of one question: part numbers with their BM25 score (0 where not among the best) and cosine."""
+
+    question: Asked
+    numbers: npt.NDArray[np.int64]
+    lexical: Scores
+    cosine: Scores
+
+
+def candidates(indexed: Indexed, head_weight: float) -> list[Candidates]:
+    found = []
+    for question, vector in zip(indexed.suite.questions, indexed.questions, strict=True):
+        scores = indexed.lexical.search(analyse(question.text), tenants=["bench"], limit=DEPTH, head_weight=head_weight)
+        cosines = indexed.vectors @ vector
+        nearest = np.argpartition(-cosines, min(DEPTH, len(cosines) - 1))[:DEPTH]
+        numbers = np.array(sorted({*map(int, scores), *nearest.tolist()}))
+        lexical = np.array([scores.get(str(number), 0.0) for number in numbers])
+        found.append(Candidates(question, numbers, lexical, cosines[numbers].astype(np.float64)))
+    return found
+
+
+def convex(weight: float) -> Fusion:
+    return lambda lexical, cosine: np.array(fuse(lexical.tolist(), cosine.tolist(), weight))
+
+
+def reciprocal_ranks(weight: float, k: int = 60) -> Fusion:
+    def ranks(scores: Scores) -> Scores:
+        order = np.argsort(-scores, kind="stable")
+        ranked = np.empty(len(scores))
+        ranked[order] = 1.0 / (k + 1 + np.arange(len(scores)))
+        return np.where(scores > 0, ranked, 0.0)
+
+    return lambda lexical, cosine: weight * ranks(lexical) + (1 - weight) * ranks(cosine)
+
+
+def ranked_documents(found: Candidates, scores: Scores, parts: Sequence[Part]) -> list[str]:
+    order = np.argsort(-scores, kind="stable")
+    return list(dict.fromkeys(parts[number].document for number in found.numbers[order]))
+
+
+def ndcg(found: Candidates, scores: Scores, parts: Sequence[Part], depth: int = 10) -> float:
+    """Of documents; where the answer is a byte range, of parts that overlap it."""
+    order = np.argsort(-scores, kind="stable")
+    if any(found.question.relevant.values()):
+        gains = [float(overlap(parts[number], found.question) > 0) for number in found.numbers[order][:depth]]
+        ideal = sum(overlap(part, found.question) > 0 for part in parts)
+    else:
+        names = ranked_documents(found, scores, parts)[:depth]
+        gains = [float(name in found.question.relevant) for name in names]
+        ideal = len(found.question.relevant)
+    best = sum(1 / log2(rank + 2) for rank in range(min(ideal, depth)))
+    return sum(gain / log2(rank + 2) for rank, gain in enumerate(gains)) / best if best else 0.0
+
+
+def recall(found: Candidates, scores: Scores, parts: Sequence[Part], depth: int = 5) -> float:
+    """Of documents; where the answer is a byte range, of its bytes in the first parts."""
+    if not any(found.question.relevant.values()):
+        names = ranked_documents(found, scores, parts)[:depth]
+        return sum(name in found.question.relevant for name in names) / len(found.question.relevant)
+    order = np.argsort(-scores, kind="stable")
+    wanted = sum(end - start for ranges in found.question.relevant.values() for start, end in ranges)
+    return sum(overlap(parts[number], found.question) for number in found.numbers[order][:depth]) / wanted
+
+
+def overlap(part: Part, question: Asked) -> int:
+    ranges = question.relevant.get(part.document, [])
+    return sum(max(0, min(part.end, end) - max(part.start, start)) for start, end in ranges)
+
+
+def mean(measure: Callable[..., float], found: list[Candidates], fusion: Fusion, parts: Sequence[Part]) -> float:
+    return float(np.mean([measure(one, fusion(one.lexical, one.cosine), parts) for one in found]))
+
+
+def main() -> None:
+    options = suites.arguments(__doc__ or "").parse_args()
+    training = [
+        suites.scifact(options.data, "train"),
+        suites.runbooks(options.data, "by_name"),
+        suites.runbooks(options.data, "by_description"),
+        suites.chunk_spans(options.data),
+    ]
+    choose(training, options.work)
+    report([*training, suites.scifact(options.data, "test")], options.work)
+
+
+def choose(training: list[suites.Suite], work: Path) -> None:
+    grid: dict[tuple[str, float, float], list[float]] = {}
+    for suite in training:
+        indexed = suites.index(suite, work)
+        for head_weight in (0.0, 0.25, 0.5, 1.0):
+            found = candidates(indexed, head_weight)
+            for weight in WEIGHTS:
+                for name, fusion in (("convex", convex(weight)), ("ranks", reciprocal_ranks(weight))):
+                    grid.setdefault((name, head_weight, weight), []).append(mean(ndcg, found, fusion, suite.parts))
+    for name in ("convex", "ranks"):
+        held_out = []
+        for left_out in range(len(training)):
+            rest = {key: np.mean(np.delete(values, left_out)) for key, values in grid.items() if key[0] == name}
+            best = max(rest, key=lambda key: rest[key])
+            held_out.append(grid[best][left_out])
+            print(f"{name:7} without {training[left_out].name:24} best {best[1:]}  held out {held_out[-1]:.4f}")
+        overall = max((key for key in grid if key[0] == name), key=lambda key: np.mean(grid[key]))
+        print(
+            f"{name:7} mean held out {np.mean(held_out):.4f}; best over all {overall[1:]} {np.mean(grid[overall]):.4f}\n"
+        )
+    print("nDCG@10 by head weight and lexical weight (convex):", *[suite.name for suite in training], sep="\n  ")
+    for (name, head_weight, weight), values in grid.items():
+        if name == "convex":
+            print(
+                f"  {head_weight:4} {weight:4}  ",
+                "  ".join(f"{value:.4f}" for value in values),
+                f"  {np.mean(values):.4f}",
+            )
+
+
+def report(tasks: list[suites.Suite], work: Path) -> None:
+    from rag.lexical import HEAD_WEIGHT
+    from rag.retriever import LEXICAL_WEIGHT
+
+    arms = {
+        "lexical": convex(1.0),
+        "dense": convex(0.0),
+        "fused": convex(LEXICAL_WEIGHT),
+        "ranks": reciprocal_ranks(0.5),
+    }
+    print(f"\nnDCG@10 and recall@5 with head weight {HEAD_WEIGHT}, lexical weight {LEXICAL_WEIGHT}")
+    for suite in tasks:
+        found = candidates(suites.index(suite, work), HEAD_WEIGHT)
+        figures = [
+            f"{name} {mean(ndcg, found, fusion, suite.parts):.3f} {mean(recall, found, fusion, suite.parts):.3f}"
+            for name, fusion in arms.items()
+        ]
+        print(f"  {suite.name:24}", "   ".join(figures))
+
+
+if __name__ == "__main__":
+    main()

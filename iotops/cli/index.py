@@ -1,0 +1,105 @@
+"""`iotops index build|list|promote|rollback|rebuild`."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from iotops.bootstrap import bootstrap
+from iotops.cli.options import Json, show
+from lakehouse import database
+
+if TYPE_CHECKING:
+    from rag.indexing import Built
+    from rag.versions import IndexVersion
+
+app = typer.Typer(help="The search index: versions built from gold, one of them active.", no_args_is_help=True)
+
+AllTenants = Annotated[
+    str | None, typer.Option("--tenant", help="Taken for uniformity: an index always covers all tenants.")
+]
+Version = Annotated[str, typer.Argument(help="The id of an index version, or the beginning of one.")]
+Promote = Annotated[bool, typer.Option(help="Answer from the new version, after its rows were read back and checked.")]
+
+
+@app.command()
+def build(
+    promote: Promote = True,
+    tenant: AllTenants = None,  # noqa: ARG001 - an index has no tenant
+    as_json: Json = False,
+) -> None:
+    """Index what gold holds now. Where that has not changed, nothing is built and nothing embedded."""
+    from rag import indexing
+
+    app_, now = bootstrap(), datetime.now(UTC)
+    built = indexing.build_index(app_.database_url, app_.embedder, app_.settings.home / "indexes", now=now)
+    version = indexing.promote(app_.database_url, built.version.index_version, now=now) if promote else built.version
+    _show_built(built, version, as_json)
+
+
+@app.command()
+def rebuild(
+    tenant: AllTenants = None,  # noqa: ARG001
+    as_json: Json = False,
+) -> None:
+    """Make the rows and files of the active version again from gold; the id stays."""
+    from rag import indexing
+
+    app_ = bootstrap()
+    built = indexing.rebuild_index(
+        app_.database_url, app_.embedder, app_.settings.home / "indexes", now=datetime.now(UTC)
+    )
+    _show_built(built, built.version, as_json)
+
+
+@app.command()
+def promote(
+    index_version: Version,
+    tenant: AllTenants = None,  # noqa: ARG001
+    as_json: Json = False,
+) -> None:
+    """Answer from this version from now on."""
+    from rag import indexing
+
+    version = indexing.promote(bootstrap().database_url, index_version, now=datetime.now(UTC))
+    show(asdict(version), f"index {version.index_version}: active", as_json)
+
+
+@app.command()
+def rollback(
+    tenant: AllTenants = None,  # noqa: ARG001
+    as_json: Json = False,
+) -> None:
+    """Answer from the version that was active before."""
+    from rag import indexing
+
+    version = indexing.rollback(bootstrap().database_url, now=datetime.now(UTC))
+    show(asdict(version), f"index {version.index_version}: active", as_json)
+
+
+@app.command(name="list")
+def list_(
+    tenant: AllTenants = None,  # noqa: ARG001
+    as_json: Json = False,
+) -> None:
+    """List the versions, newest first."""
+    from rag import indexing
+
+    with database.transaction(bootstrap().database_url) as connection:
+        versions = indexing.list_versions(connection)
+    lines = [_line(version) for version in versions] or ["no index yet: run 'iotops index build'"]
+    show([asdict(version) for version in versions], "\n".join(lines), as_json)
+
+
+def _show_built(built: "Built", version: "IndexVersion", as_json: bool) -> None:
+    counts = {"created": built.created, "embedded": built.embedded, "reused": built.reused, "seconds": built.seconds}
+    text = built.describe() + ("; active" if version.active else "; not promoted")
+    show({**asdict(version), **counts}, text, as_json)
+
+
+def _line(version: "IndexVersion") -> str:
+    state = "active" if version.active else version.status
+    made = f"{version.created_at:%Y-%m-%d %H:%M}"
+    line = f"{version.index_version}  {state:8}  {made}  {version.documents:,} documents, {version.chunks:,} chunks"
+    return f"{line}  {version.failure}" if version.failure else line

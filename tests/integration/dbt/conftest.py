@@ -1,0 +1,190 @@
+"""Two databases over the same rows, some of them duplicates: landed all at once, and shuffled in three deliveries."""
+
+import random
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pytest
+
+from iotops.settings import REPOSITORY
+from lakehouse import database
+from lakehouse.bronze import TABLES, Bronze
+from lakehouse.objects import FolderStore
+from lakehouse.warehouse import build_warehouse
+
+PROJECT = REPOSITORY / "dbt"
+START = datetime(2026, 10, 1, tzinfo=UTC)
+RECORDED = datetime(2026, 10, 20, tzinfo=UTC)
+Rows = dict[str, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    url: str
+    bronze: Bronze
+    work: Path
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        with database.connect(self.url) as connection:
+            return connection.execute(sql).fetchall()  # type: ignore[call-overload,no-any-return]
+
+    def land_and_build(self, rows: Rows) -> None:
+        for table, records in rows.items():
+            if records:
+                self.bronze.append(table, pa.Table.from_pylist(records, schema=TABLES[table]), [])
+        build_warehouse(self.url, self.bronze, dbt_project=PROJECT, work=self.work)
+
+
+def readings() -> list[dict[str, Any]]:
+    """Two devices, two metrics, every 7 minutes for a day; the first device upgrades at noon and goes back at 18:00."""
+    rows = []
+    for device in ("pump-1", "pump-2"):
+        for metric in ("pressure", "temperature"):
+            for number in range(0, 24 * 60, 7):
+                ts = START + timedelta(minutes=number)
+                upgraded = device == "pump-1" and 12 <= ts.hour < 18
+                rows.append(
+                    {
+                        "tenant_id": "acme",
+                        "dt": ts.date(),
+                        "device_id": device,
+                        "metric": metric,
+                        "ts": ts,
+                        "value": 0.1 * number + 1e15 * (number % 2),  # a sum of these depends on its order
+                        "unit": "bar",
+                        "site": "north",
+                        "model": "P-200",
+                        "firmware": "2.1" if upgraded else "2.0",
+                        "source": "s",
+                        "object_sha256": f"{metric[0] * 63}{number % 2}",
+                        "row_number": number,
+                        "recorded_at": RECORDED,
+                    }
+                )
+    return rows
+
+
+def events() -> list[dict[str, Any]]:
+    common = {
+        "tenant_id": "acme",
+        "source": "s",
+        "object_sha256": "e" * 64,
+        "recorded_at": RECORDED,
+        "severity": "info",
+    }
+    upgrade = {
+        "event_type": "firmware_upgraded",
+        "attributes": '{"to_version": "2.1"}',
+        "ts": START + timedelta(hours=11.9),
+    }
+    alarm = {"event_type": "alarm", "attributes": "{}", "ts": START + timedelta(hours=15)}
+    return [
+        common | upgrade | {"event_id": "e1", "device_id": "pump-1", "row_number": 1},
+        common | alarm | {"event_id": "e2", "device_id": None, "row_number": 2},
+        common | alarm | {"event_id": "e3", "device_id": "valve-9", "row_number": 3},
+    ]
+
+
+def messages() -> list[dict[str, Any]]:
+    common = {
+        "tenant_id": "acme",
+        "source": "slack",
+        "channel": "ops",
+        "object_sha256": "c" * 64,
+        "recorded_at": RECORDED,
+    }
+    return [
+        common
+        | {
+            "message_id": f"m{number}",
+            "thread_id": f"t{number % 3}",
+            "author": f"person-{number % 2}",
+            "ts": START + timedelta(minutes=number),
+            "text": f"message {number}",
+            "deleted": number == 5,
+        }
+        for number in range(12)
+    ]
+
+
+def documents(bronze: Bronze) -> list[dict[str, Any]]:
+    rows = []
+    for version in ("9.1", "10.0"):
+        for page in ("start", "care"):
+            text = f"# {page} {version}".encode()
+            sha256 = bronze.objects.put("acme", text)
+            rows.append(
+                {
+                    "tenant_id": "acme",
+                    "source": "docs",
+                    "path": f"{version}/{page}.md",
+                    "kind": "manual",
+                    "title": page,
+                    "object_sha256": sha256,
+                    "raw_sha256": sha256,
+                    "media_type": "text/markdown",
+                    "extraction": "none",
+                    "byte_start": 0,
+                    "byte_end": len(text),
+                    "product": "P-200",
+                    "version_from": version,
+                    "classification": "internal",
+                    "deleted": False,
+                    "recorded_at": RECORDED,
+                }
+            )
+    return rows
+
+
+@pytest.fixture(scope="package")
+def warehouse(warehouses: list[Warehouse]) -> Warehouse:
+    """The one that grew delivery by delivery, as real ones do."""
+    return warehouses[1]
+
+
+@pytest.fixture(scope="package")
+def warehouses(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Warehouse]]:
+    names = [f"gold_{uuid.uuid4().hex[:12]}" for _ in range(2)]
+    with database.connect(server, autocommit=True) as connection:
+        for name in names:
+            connection.execute(
+                psycopg.sql.SQL("create database {} template template_iotops").format(psycopg.sql.Identifier(name))
+            )
+    yield [_build(server, name, tmp_path_factory.mktemp(name), at_once=name == names[0]) for name in names]
+    with database.connect(server, autocommit=True) as connection:
+        for name in names:
+            connection.execute(psycopg.sql.SQL("drop database {} with (force)").format(psycopg.sql.Identifier(name)))
+
+
+def _build(server: str, name: str, folder: Path, *, at_once: bool) -> Warehouse:
+    url = server.replace("/postgres?", f"/{name}?")
+    bronze = Bronze((folder / "bronze").as_uri(), FolderStore(folder / "bronze"))
+    warehouse = Warehouse(url, bronze, folder / "dbt")
+    rows = {"telemetry": readings(), "events": events(), "messages": messages(), "documents": documents(bronze)}
+    parts = _in_parts(rows)
+    if at_once:
+        parts = [{table: [row for part in parts for row in part[table]][::-1] for table in rows}]
+    for part in parts:
+        warehouse.land_and_build(part)
+    return warehouse
+
+
+def _in_parts(rows: Rows) -> list[Rows]:
+    """Three deliveries in no order. Each after the first repeats a third of the one before it, from other files."""
+    draw = random.Random(7)  # noqa: S311 - a shuffle that is the same every time
+    parts: list[Rows] = [{}, {}, {}]
+    for table, records in rows.items():
+        shuffled = draw.sample(records, len(records))
+        for number, part in enumerate(parts):
+            part[table] = shuffled[number::3]
+            if number:
+                repeated = parts[number - 1][table][: len(shuffled) // 9 + 1]
+                again = {} if table == "documents" else {"object_sha256": "f" * 64}
+                part[table] = [row | again for row in repeated] + part[table]
+    return parts

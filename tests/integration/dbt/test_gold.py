@@ -1,0 +1,130 @@
+"""What gold says of rows whose truth is known, whichever way they came. conftest.py has the rows."""
+
+import json
+import subprocess
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import yaml
+
+from iotops.settings import REPOSITORY
+from lakehouse.dbt_process import DBT, dbt_environment, read_results
+
+PROJECT = REPOSITORY / "dbt"
+START = datetime(2026, 10, 1, tzinfo=UTC)
+GOLD = sorted(path.stem for path in (PROJECT / "models" / "gold").glob("*.sql"))
+
+
+@pytest.mark.parametrize("table", GOLD)
+def test_late_and_repeated_rows_in_any_order_give_the_same_gold(warehouses: list[Any], table: str) -> None:
+    columns = warehouses[0].rows(
+        "select column_name from information_schema.columns where table_schema = 'gold' "
+        f"and table_name = '{table}' and column_name <> 'bronze_version' order by ordinal_position"
+    )
+    names = ", ".join(name for (name,) in columns)
+    at_once, in_parts = (each.rows(f"select {names} from gold.{table} order by {names}") for each in warehouses)
+
+    assert at_once
+    assert in_parts == at_once
+
+
+def test_every_reading_is_there_once_with_a_receipt_and_in_its_hour(warehouse: Any) -> None:
+    assert warehouse.rows("select count(*), count(distinct (device_id, metric, ts)) from gold.fct_readings") == [
+        (824, 824)
+    ]
+    assert warehouse.rows("select count(*), sum(reading_count) from gold.fct_readings_hourly") == [(96, 824)]
+    objects = warehouse.rows("select distinct object_sha256 from gold.fct_readings order by 1")
+    assert ("f" * 64,) in objects  # of a repeat, recorded at the same moment: the lower hash stands
+    assert len(objects) == 5
+
+
+def test_an_hour_is_the_arithmetic_of_its_readings(warehouse: Any) -> None:
+    hour = warehouse.rows(
+        "select reading_count, value_sum, value_min, value_max, value_avg, last_value from gold.fct_readings_hourly "
+        f"where device_id = 'pump-1' and metric = 'pressure' and hour = '{START:%F} 00:00+00'"
+    )
+    values = [0.1 * number + 1e15 * (number % 2) for number in range(0, 60, 7)]
+    assert hour == [(9, sum(values), min(values), max(values), sum(values) / 9, values[-1])]
+
+
+def test_firmware_changes_when_the_event_says_so_and_back_when_readings_do(warehouse: Any) -> None:
+    stretches = warehouse.rows(
+        "select firmware, valid_from, valid_to from gold.dim_device_firmware where device_id = 'pump-1' order by 2"
+    )
+    upgraded, back = START + timedelta(hours=11.9), START + timedelta(minutes=7 * 155)
+    assert stretches == [("2.0", START, upgraded), ("2.1", upgraded, back), ("2.0", back, None)]
+
+
+def test_a_device_that_only_an_event_names_is_a_device(warehouse: Any) -> None:
+    devices = warehouse.rows("select device_id, model, site, firmware from gold.dim_devices order by device_id")
+    assert devices == [
+        ("pump-1", "P-200", "north", "2.0"),
+        ("pump-2", "P-200", "north", "2.0"),
+        ("valve-9", None, None, None),
+    ]
+
+
+def test_an_event_keeps_its_attributes_as_json(warehouse: Any) -> None:
+    found = warehouse.rows("select event_id, attributes from gold.fct_events where attributes ->> 'to_version' = '2.1'")
+    assert found == [("e1", {"to_version": "2.1"})]
+
+
+def test_a_thread_leaves_out_what_was_deleted(warehouse: Any) -> None:
+    threads = warehouse.rows(
+        "select thread_id, message_count, participant_count from gold.fct_message_threads order by 1"
+    )
+    assert threads == [("t0", 4, 2), ("t1", 4, 2), ("t2", 3, 2)]
+
+
+def test_documents_have_the_columns_of_their_contract_in_order(warehouse: Any) -> None:
+    columns = warehouse.rows(
+        "select string_agg(column_name, ' ' order by ordinal_position) from information_schema.columns "
+        "where table_schema = 'gold' and table_name = 'documents'"
+    )
+    assert columns == [
+        (
+            "tenant_id document_id kind title text object_sha256 byte_start byte_end product version_from version_to "
+            "valid_from valid_to recorded_at superseded_by classification url",
+        )
+    ]
+
+
+def test_the_pages_of_a_release_are_valid_until_the_next_higher_one(warehouse: Any) -> None:
+    ranges = warehouse.rows(
+        "select distinct version_from, version_to, text like '# %' from gold.documents order by 1 desc"
+    )
+    assert ranges == [("9.1", "10.0", True), ("10.0", None, True)]
+    releases = warehouse.rows("select version, version_key from gold.releases order by version_key")
+    assert releases == [("9.1", [9, 1]), ("10.0", [10, 0])]
+
+
+@pytest.mark.parametrize("table", GOLD)
+def test_every_gold_table_has_an_index_that_starts_with_the_tenant(warehouse: Any, table: str) -> None:
+    first_columns = warehouse.rows(
+        "select attname from pg_index join pg_attribute on attrelid = indrelid and attnum = indkey[0] "
+        f"where indrelid = 'gold.{table}'::regclass"
+    )
+    assert ("tenant_id",) in first_columns
+
+
+def test_the_unit_tests_of_the_models_pass(warehouse: Any) -> None:
+    process = subprocess.run(
+        [*DBT, "test", "--select", "test_type:unit", "--quiet"],
+        env=dbt_environment(warehouse.url, warehouse.work)
+        | {"DBT_PROJECT_DIR": str(PROJECT), "DBT_PROFILES_DIR": str(PROJECT)},
+        cwd=warehouse.work,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert process.returncode == 0, process.stdout
+    stated = [yaml.safe_load(path.read_text()).get("unit_tests", []) for path in (PROJECT / "models").rglob("*.yml")]
+    assert len(read_results(warehouse.work)) == sum(map(len, stated)) > 10
+
+
+def test_no_artefact_of_dbt_holds_the_usage_cookie_or_sends_statistics(warehouse: Any) -> None:
+    manifest = json.loads((warehouse.work / "target" / "manifest.json").read_text())
+    assert manifest["metadata"]["send_anonymous_usage_stats"] is False
+    assert not list(PROJECT.rglob(".user.yml"))

@@ -1,0 +1,142 @@
+"""What must hold of every answer, over all questions of a simulated fleet."""
+
+from datetime import timedelta
+
+import pytest
+
+from lakehouse import database
+from lakehouse.errors import Misused, UnknownAnswer, UnknownDocument, UnknownTenant
+from lakehouse.tenants import PUBLIC
+from rag.answer import Answer, RowsCitation, SpanCitation
+from rag.evaluation import Case, evaluate, judge
+from tests.fleet import INGESTED, Fleet
+
+pytestmark = pytest.mark.xdist_group("fleet")
+
+Answers = list[tuple[Case, Answer]]
+
+
+def spans(answers: Answers) -> list[tuple[Case, SpanCitation]]:
+    return [
+        (case, citation)
+        for case, answer in answers
+        for claim in answer.claims
+        for citation in claim.citations
+        if isinstance(citation, SpanCitation)
+    ]
+
+
+def test_every_quote_is_the_stored_bytes_at_its_offsets(fleet: Fleet, answers: Answers) -> None:
+    cited = spans(answers)
+    assert len(cited) > 50
+    for case, citation in cited:
+        holder = PUBLIC if fleet.app.objects.exists(PUBLIC, citation.object_sha256) else case.tenant_id
+        stored = fleet.app.objects.get(holder, citation.object_sha256, citation.byte_start, citation.byte_end)
+        assert stored.decode() == citation.quote
+
+
+def test_every_claim_has_a_receipt_and_every_receipt_holds_when_checked_again(fleet: Fleet, answers: Answers) -> None:
+    for case, answer in answers:
+        assert all(claim.citations for claim in answer.claims)
+        verification = fleet.app.copilot.verify(answer.answer_id, tenant_id=case.tenant_id)
+        assert verification.ok, verification
+        assert len(verification.checks) == sum(len(claim.citations) for claim in answer.claims)
+
+
+def test_no_tenant_is_ever_shown_what_belongs_to_another(fleet: Fleet) -> None:
+    private = {"acme": "globex", "globex": "acme"}
+    with database.transaction(fleet.app.database_url) as connection:
+        rows = connection.execute("select document_id, tenant_id from gold.documents").fetchall()
+    owner = {str(document): str(tenant) for document, tenant in rows}
+    asked = [(fleet.ask(case.question, private[case.tenant_id]), private[case.tenant_id]) for case in fleet.cases]
+    seen = 0
+    for answer, tenant_id in asked:
+        for claim in answer.claims:
+            for citation in claim.citations:
+                seen += 1
+                if isinstance(citation, RowsCitation):
+                    assert citation.params["tenant_id"] == tenant_id
+                else:
+                    assert owner[citation.document_id] in {tenant_id, PUBLIC}
+    assert seen > 50
+
+
+def test_every_number_asked_for_is_right(answers: Answers) -> None:
+    outcomes = [judge(case, answer) for case, answer in answers if case.kind == "telemetry"]
+    assert len(outcomes) > 10
+    assert [o.case.question for o in outcomes if not o.correct] == []
+
+
+def test_no_citation_is_of_a_release_that_the_question_is_not_about(answers: Answers) -> None:
+    outcomes = [judge(case, answer) for case, answer in answers if case.kind == "version-dependent"]
+    assert len(outcomes) > 10
+    assert sum(o.stale for o in outcomes) == 0
+
+
+def test_an_answer_is_kept_as_given_and_shown_to_its_tenant_only(fleet: Fleet, answers: Answers) -> None:
+    case, answer = answers[0]
+    other = "globex" if case.tenant_id == "acme" else "acme"
+    assert fleet.app.copilot.answer(answer.answer_id, tenant_id=case.tenant_id) == answer.to_json()
+    with pytest.raises(UnknownAnswer):
+        fleet.app.copilot.answer(answer.answer_id, tenant_id=other)
+
+
+def test_a_document_is_shown_around_its_quote_and_to_its_tenant_only(fleet: Fleet, answers: Answers) -> None:
+    case, citation = next((c, s) for c, s in spans(answers) if not fleet.app.objects.exists(PUBLIC, s.object_sha256))
+    source = fleet.app.copilot.document(citation.document_id, tenant_id=case.tenant_id)
+    start, end = (offset - source.byte_start for offset in (citation.byte_start, citation.byte_end))
+    assert source.text.encode()[start:end].decode() == citation.quote
+    with pytest.raises(UnknownDocument):
+        fleet.app.copilot.document(citation.document_id, tenant_id="globex" if case.tenant_id == "acme" else "acme")
+
+
+def test_the_series_behind_a_number_holds_the_readings_it_was_computed_from(fleet: Fleet, answers: Answers) -> None:
+    case, answer = next((c, a) for c, a in answers if c.kind == "telemetry" and "average" in c.question.lower())
+    series = fleet.app.copilot.series(answer.answer_id, 0, 0, tenant_id=case.tenant_id)
+    citation = answer.claims[0].citations[0]
+    assert isinstance(citation, RowsCitation)
+    values = [point.value for point in series.points]
+    assert sum(values) / len(values) == pytest.approx(citation.value, abs=1e-5)
+
+
+def test_lineage_leads_to_raw_files_that_bronze_holds(fleet: Fleet, answers: Answers) -> None:
+    kinds = set()
+    for case, answer in answers[:20]:
+        origins = fleet.app.copilot.lineage(answer.answer_id, tenant_id=case.tenant_id)
+        assert {(o.claim, o.citation) for o in origins} == {
+            (i, j) for i, claim in enumerate(answer.claims) for j, _ in enumerate(claim.citations)
+        }
+        assert all(fleet.app.objects.exists(o.tenant_id, o.raw_sha256) for o in origins)
+        kinds |= {o.table for o in origins}
+    assert "documents" in kinds
+
+
+def test_before_anything_was_recorded_nothing_is_known(fleet: Fleet, answers: Answers) -> None:
+    answered = [case for case, answer in answers if answer.status == "answered"][::7]
+    assert len(answered) > 5
+    for case in answered:
+        before = fleet.ask(case.question, case.tenant_id, as_of=INGESTED - timedelta(days=1))
+        assert before.claims == ()
+        assert fleet.ask(case.question, case.tenant_id, as_of=INGESTED).claims != ()
+
+
+def test_an_unknown_device_is_named_in_the_refusal(fleet: Fleet) -> None:
+    answer = fleet.ask("What is the latest temperature of pump-999?", "acme")
+    assert answer.status == "abstained"
+    assert "'pump-999' is not known" in answer.text
+
+
+def test_questions_that_cannot_be_put_are_refused_in_one_line(fleet: Fleet) -> None:
+    with pytest.raises(UnknownTenant, match="iotops tenant create nobody"):
+        fleet.ask("What is it?", "nobody")
+    with pytest.raises(Misused, match="1 to 2000 characters"):
+        fleet.ask("  ", "acme")
+    with pytest.raises(Misused, match="1 to 2000 characters"):
+        fleet.ask("x" * 2001, "acme")
+
+
+def test_the_scorecard_counts_what_was_asked(fleet: Fleet) -> None:
+    sample = [case for case in fleet.cases if case.kind == "telemetry"][:3]
+    card = evaluate(fleet.app.copilot.ask, sample, now=INGESTED)
+    assert (card.questions, card.correct) == (3, 3)
+    assert card.describe().splitlines()[-1].split()[:4] == ["all", "3", "of", "3"]

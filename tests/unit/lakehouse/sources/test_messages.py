@@ -1,0 +1,69 @@
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from lakehouse.sources.messages import Message, read_chat_lines
+
+LINE = {"channel": "ops", "message_id": "m1", "ts": "2026-10-03T14:05:00Z", "text": "hello"}
+
+
+def read(*lines: Any) -> tuple[Message, ...]:
+    chat = read_chat_lines(b"\n".join(json.dumps(line).encode() for line in lines))
+    assert chat.bad == ()
+    return chat.messages
+
+
+def test_a_line_is_a_message() -> None:
+    (message,) = read(LINE | {"thread_id": "t1", "author": "ana", "edited_at": 1759500360})
+    assert message == Message(
+        channel="ops",
+        message_id="m1",
+        thread_id="t1",
+        author="ana",
+        ts=datetime(2026, 10, 3, 14, 5, tzinfo=UTC),
+        text="hello",
+        edited_at=datetime(2025, 10, 3, 14, 6, tzinfo=UTC),
+    )
+
+
+def test_a_message_outside_threads_belongs_to_its_day_in_utc() -> None:
+    (message,) = read(LINE | {"ts": "2026-10-03T23:30:00-02:00"})
+    assert message.thread_id == "2026-10-04"
+
+
+def test_a_deleted_message_needs_no_text() -> None:
+    (message,) = read({"channel": "ops", "message_id": "m1", "ts": 1759500300, "deleted": True})
+    assert (message.deleted, message.text) == (True, "")
+
+
+def test_numbers_may_be_ids() -> None:
+    assert read(LINE | {"message_id": 7})[0].message_id == "7"
+
+
+def test_what_databases_cannot_hold_is_left_out_of_text() -> None:
+    assert read(LINE | {"text": "a\x00b\ud800 "})[0].text == "ab?"
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "reason"),
+    [
+        (b"{", "bad_json", "it is not JSON"),
+        (b"[" * 100_000, "bad_json", "it is not JSON"),
+        (b"[1]", "bad_json", "no object"),
+        (b'{"channel": "ops"}', "missing_field", "it has no message_id and no ts and no text"),
+        (json.dumps(LINE | {"text": " "}).encode(), "missing_field", "it has no text"),
+        (json.dumps(LINE | {"ts": "soon"}).encode(), "bad_timestamp", "ts 'soon' is no time"),
+    ],
+)
+def test_a_bad_line_is_kept_with_its_number_and_the_others_are_read(line: bytes, code: str, reason: str) -> None:
+    chat = read_chat_lines(b"\n".join([json.dumps(LINE).encode(), b"", line, json.dumps(LINE).encode()]))
+    assert len(chat.messages) == 2
+    (bad,) = chat.bad
+    assert (bad.record, bad.code, bad.raw) == (3, code, line)
+    assert reason in bad.reason
+
+
+def test_a_byte_order_mark_is_no_bad_line() -> None:
+    assert read_chat_lines(b"\xef\xbb\xbf" + json.dumps(LINE).encode()).bad == ()
