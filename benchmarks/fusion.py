@@ -1,7 +1,7 @@
 """Which fusion of BM25 and cosine: python -m benchmarks.fusion --data FOLDER
 
 Candidates are the best 100 of each engine, as in rag.retriever. Weights are chosen by leave-one-suite-out
-cross-validation on questions that no reported benchmark uses (SciFact's own test questions are scored once, at the end).
+cross-validation; SciFact's test questions take no part in that and are only scored at the end.
 """
 
 from collections.abc import Callable, Sequence
@@ -125,9 +125,8 @@ def choose(training: list[suites.Suite], work: Path) -> None:
             held_out.append(grid[best][left_out])
             print(f"{name:7} without {training[left_out].name:24} best {best[1:]}  held out {held_out[-1]:.4f}")
         overall = max((key for key in grid if key[0] == name), key=lambda key: np.mean(grid[key]))
-        print(
-            f"{name:7} mean held out {np.mean(held_out):.4f}; best over all {overall[1:]} {np.mean(grid[overall]):.4f}\n"
-        )
+        value = np.mean(grid[overall])
+        print(f"{name:7} mean held out {np.mean(held_out):.4f}; best over all {overall[1:]} {value:.4f}\n")
     print("nDCG@10 by head weight and lexical weight (convex):", *[suite.name for suite in training], sep="\n  ")
     for (name, head_weight, weight), values in grid.items():
         if name == "convex":

@@ -64,21 +64,26 @@ def arguments(description: str) -> argparse.ArgumentParser:
 def scifact(data: Path, split_name: str) -> Suite:
     """split_name: train or test, the published division of the questions."""
     folder = data / "ir" / "scifact"
-    documents = [json.loads(line) for line in (folder / "corpus.jsonl").open(encoding="utf-8")]
     texts = {q["_id"]: q["text"] for q in map(json.loads, (folder / "queries_all.jsonl").open(encoding="utf-8"))}
     relevant: dict[str, dict[str, list[tuple[int, int]]]] = {}
     with (folder / "qrels" / f"{split_name}.tsv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file, delimiter="\t"):
             if int(row["score"]) > 0:
                 relevant.setdefault(row["query-id"], {})[row["corpus-id"]] = []
-    parts = [part for d in documents for part in _parts(d["_id"], d["title"], d["text"])]
+    parts = [part for document in scifact_documents(data) for part in _parts(*document)]
     return Suite(f"scifact {split_name}", parts, [Asked(texts[key], found) for key, found in relevant.items()])
+
+
+def scifact_documents(data: Path) -> list[tuple[str, str, str]]:
+    """Id, title and abstract of each."""
+    lines = (data / "ir" / "scifact" / "corpus.jsonl").open(encoding="utf-8")
+    return [(document["_id"], document["title"], document["text"]) for document in map(json.loads, lines)]
 
 
 def runbooks(data: Path, field: str) -> Suite:
     """field: by_name or by_description, the two ways each question is asked."""
     folder = data / "runbooks"
-    parts = []
+    parts: list[Part] = []
     for path in sorted((folder / "content").rglob("*.md")):
         text = path.read_text(encoding="utf-8")
         parts.extend(_parts(str(path.relative_to(folder)), path.stem, text))

@@ -122,8 +122,10 @@ class Bronze:
             return {name for name in transactions if target.transaction_version(name) is not None}
 
     def changes(self, table: str, after: int | None = None, predicate: str | None = None) -> tuple[pa.Table, int]:
-        """Rows appended after that Delta version, oldest commit first, with the column `bronze_version`; and the latest
-        version. A table that is not there yet has no rows and version -1."""
+        """Rows appended after that Delta version, with the column `bronze_version`, and the latest version.
+
+        Oldest commit first; those of one commit come in any order. A table that is not there yet has version -1.
+        """
         rows, version = self.stream(table, after, predicate)
         return rows.read_all().sort_by("bronze_version"), version
 
@@ -146,10 +148,12 @@ class Bronze:
         return pa.RecordBatchReader.from_batches(schema, self._batches(feed, schema)), target.version()
 
     def _batches(self, feed: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        with self._reaching():
+        try:
             for batch in pa.RecordBatchReader.from_stream(feed):
                 renamed = batch.rename_columns([*batch.schema.names[:-1], "bronze_version"])
                 yield renamed.select(schema.names).cast(schema)
+        except pa.ArrowException as error:  # what delta-rs says while rows are read arrives in Arrow's words
+            raise ObjectStoreUnavailable(self.url, error) from error
 
     def version(self, table: str) -> int | None:
         """The latest Delta version; None where nothing was ever landed."""

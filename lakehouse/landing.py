@@ -18,6 +18,8 @@ from lakehouse.errors import DatabaseUnavailable, Refused, StepFailed
 from lakehouse.objects import ObjectStore
 
 LANDED_TABLES: Final = ("documents", "events", "messages", "telemetry")
+# Batches of bronze have some thousand rows; so many become one COPY (1 M rows of telemetry in 366 MB of memory).
+CHUNK_ROWS: Final = 100_000
 # So much text is in memory at once, or that of one document, which is 20 MB at most.
 BATCH_BYTES: Final = 32 << 20
 BATCH_DOCUMENTS: Final = 500
@@ -83,15 +85,24 @@ def _locked_watermark(cursor: adbc.Cursor, table: str) -> int:
     return int(cursor.fetchone()[0])
 
 
-def _as_landed(
-    table: str, rows: pa.RecordBatchReader, objects: ObjectStore
-) -> Iterator[pa.RecordBatchReader | pa.Table]:
-    if table != "documents":
-        yield rows
-        return
-    for batch in rows:
-        for part in _parts(pa.Table.from_batches([batch])):
+def _as_landed(table: str, rows: pa.RecordBatchReader, objects: ObjectStore) -> Iterator[pa.Table]:
+    for chunk in _chunks(rows):
+        if table != "documents":
+            yield chunk
+            continue
+        for part in _parts(chunk):
             yield part.append_column("text", pa.array(_texts(part.to_pylist(), objects), pa.string()))
+
+
+def _chunks(rows: pa.RecordBatchReader) -> Iterator[pa.Table]:
+    waiting: list[pa.RecordBatch] = []
+    for batch in rows:
+        waiting.append(batch)
+        if sum(one.num_rows for one in waiting) >= CHUNK_ROWS:
+            yield pa.Table.from_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.Table.from_batches(waiting)
 
 
 def _parts(documents: pa.Table) -> Iterator[pa.Table]:

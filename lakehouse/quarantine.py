@@ -126,8 +126,9 @@ class Refusals:
 def list_refused(
     bronze: Bronze, tenant_id: str, code: str | None = None, source: str | None = None
 ) -> list[dict[str, Any]]:
-    """The rows of the table, oldest first."""
-    rows, _ = bronze.changes("quarantine", predicate=equals("tenant_id", tenant_id))
+    """The rows of the table, oldest first, and by source, path and record within one ingest."""
+    table, _ = bronze.changes("quarantine", predicate=equals("tenant_id", tenant_id))
+    rows = table.sort_by([(name, "ascending") for name in ("recorded_at", "source", "path", "record")])
     return [
         row
         for row in rows.drop_columns(["bronze_version"]).to_pylist()

@@ -276,14 +276,18 @@ def _filters(question: Question, scope: Scope, version: str) -> Filters:
 def asked_of(clause: str, question: Question, scope: Scope) -> Asked:
     """The clause with what its question and the scope add to it."""
     product, devices = scope.context.product, scope.devices
-    general = clause
+    general, bare = clause, clause
     for device in devices:
         general = re.sub(re.escape(device), product or "the device", general, flags=re.I)
+        bare = re.sub(re.escape(device), "it", bare, flags=re.I)
+    if product:
+        bare = re.sub(rf"(?:\bthe )?{re.escape(product)}", "it", bare, flags=re.I)
     window = find_window(question.text, question.now)
     return Asked(
         clause=clause,
         query=with_subject(clause, [name for name in (product, *devices) if name]),
         general=with_subject(general, [product] if product else []),
+        bare=bare,
         known=_looked_up(scope),
         devices=devices,
         day=f"{window.start:%Y-%m-%d}" if window and window.start else None,

@@ -45,12 +45,14 @@ class Asked:
     """One clause of a question.
 
     query: the clause with its subject. general: the same with the product in place of the device, as manuals write.
+    bare: without either, for a sentence that names the product is no better an answer for it.
     known: names that were looked up, in lower case. day: what the question says happened on, as 2026-10-20.
     """
 
     clause: str
     query: str
     general: str
+    bare: str
     known: frozenset[str]
     devices: tuple[str, ...] = ()
     day: str | None = None
@@ -65,17 +67,19 @@ def measure_candidates(
     """One row a candidate, one column a name of NAMES."""
     count = len(candidates)
     texts = [*(plain(c.unit.text) for c in candidates), *(c.meaning for c in candidates)]
-    vectors = embedder.embed([asked.query, asked.general, *texts])
-    spoken = np.array([c.hit.kind == "chat_thread" for c in candidates] * 2)
-    cosines = np.where(spoken, vectors[2:] @ vectors[0], vectors[2:] @ vectors[1]).astype(np.float64)
+    vectors = embedder.embed([asked.bare, asked.query, asked.general, *texts])
+    bare, query, general = vectors[:3]
+    own, in_place = vectors[3 : 3 + count] @ bare, vectors[3 + count :]
+    spoken = np.array([c.hit.kind == "chat_thread" for c in candidates])
+    in_place = np.where(spoken, in_place @ query, in_place @ general)
     weights, unheard = _term_weights(asked, lexical)
     codes = [name for name in specific_names(asked.clause) if name.lower() not in asked.known]
     names = [name for name in proper_names(asked.clause) if not any(name.lower() in known for known in asked.known)]
     best = max(c.hit.score for c in candidates) or 1.0
     rows = [
         [
-            cosines[i],
-            cosines[count + i],
+            own[i],
+            in_place[i],
             *_coverages(c, weights),
             c.hit.score / best,
             1.0 / (1 + c.rank),
@@ -131,7 +135,7 @@ def _signs(clause: str, c: Candidate) -> list[bool]:
 def _elsewhere(c: Candidate, asked: Asked) -> bool:
     if c.hit.kind != "chat_thread":
         return asked.day is not None
-    text = c.hit.text.lower()
+    text = f"{c.hit.title} {c.hit.text}".lower()  # the title holds the first words of the thread
     other_device = bool(asked.devices) and not any(device.lower() in text for device in asked.devices)
     return other_device or (asked.day is not None and f"[{asked.day}" not in text)
 
@@ -183,7 +187,7 @@ def expected(question: str) -> re.Pattern[str] | None:
 
 _SPECIFIC = re.compile(
     r"`[^`]+`|\"[^\"]+\"|(?<![\w-])--?[a-zA-Z][\w-]+|\b\w*(?:\d\w*[A-Za-z]|[A-Za-z]\w*-?\d)\w*(?:[-.]\w+)*|\b\w+_\w+\b"
-    r"|\b[A-Z][a-z]+[A-Z]\w*\b|\b[A-Z]{3,}\b"
+    r"|\b[A-Z][a-z]+[A-Z]\w*\b|\b[A-Z]{2,}[a-z]+\b|\b[A-Z]{3,}\b"
 )
 
 

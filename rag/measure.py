@@ -43,6 +43,7 @@ _FIRMWARE = _any(
     r"(?:which|what) (?:firmware|version) (?:runs|is) on; firmware (?:version )?(?:of|on|installed on) the device"
 )
 _PLAIN_VALUE = _any("what (?:is|was|were); what's; how much")
+NEARBY = 40  # characters after "what was the" in which the metric stands: "what was the cause" asks for no number
 _FLEET_WIDE = _any("all; every; across; fleet; recorded; measured; reported")
 _READINGS = _any("readings?; measurements?; samples?; data points?")
 _EVENTS = _any("events?")
@@ -143,7 +144,8 @@ def read_measure(
             return NotMeasured("no metric of that name has been reported by this tenant's devices")
         return None
     if function is None:
-        if not (devices and _PLAIN_VALUE.search(words)):
+        named = _PLAIN_VALUE.search(words)
+        if not (devices and named and _metric(words[named.end() : named.end() + NEARBY], vocabulary.metrics)):
             return None
         function = "average" if window else "latest"
     least = function == "minimum" or (function != "maximum" and bool(_LEAST.search(words)))

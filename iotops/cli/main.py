@@ -4,7 +4,21 @@ import sys
 
 import typer
 
-from iotops.cli import answer, ask, db, demo, evaluate, index, ingest, quarantine, serve, simulate, tenant, up, warehouse
+from iotops.cli import (
+    answer,
+    ask,
+    db,
+    demo,
+    evaluate,
+    index,
+    ingest,
+    quarantine,
+    serve,
+    simulate,
+    tenant,
+    up,
+    warehouse,
+)
 from lakehouse.errors import IotopsError, Misused
 
 app = typer.Typer(

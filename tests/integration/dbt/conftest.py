@@ -34,10 +34,11 @@ class Warehouse:
         with database.connect(self.url) as connection:
             return connection.execute(sql).fetchall()  # type: ignore[call-overload,no-any-return]
 
-    def land_and_build(self, rows: Rows) -> None:
+    def land(self, rows: Rows) -> None:
         for table, records in rows.items():
-            if records:
-                self.bronze.append(table, pa.Table.from_pylist(records, schema=TABLES[table]), [])
+            self.bronze.append(table, pa.Table.from_pylist(records, schema=TABLES[table]), [])
+
+    def build(self) -> None:
         build_warehouse(self.url, self.bronze, dbt_project=PROJECT, work=self.work)
 
 
@@ -142,6 +143,23 @@ def documents(bronze: Bronze) -> list[dict[str, Any]]:
     return rows
 
 
+def corrections(bronze: Bronze) -> Rows:
+    """What is said a day later: another value, a message and a page that are gone, a new text of a page."""
+    later = {"recorded_at": RECORDED + timedelta(days=1)}
+    reading = next(row for row in readings() if row["device_id"] == "pump-2")
+    message = messages()[1]
+    start, care = (page for page in documents(bronze) if page["version_from"] == "9.1")
+    text = b"# start 9.1, corrected"
+    return {
+        "telemetry": [reading | later | {"value": -5.0, "object_sha256": "x" * 64}],
+        "messages": [message | later | {"deleted": True}],
+        "documents": [
+            start | later | {"object_sha256": bronze.objects.put("acme", text), "byte_end": len(text)},
+            care | later | {"deleted": True},
+        ],
+    }
+
+
 @pytest.fixture(scope="package")
 def warehouse(warehouses: list[Warehouse]) -> Warehouse:
     """The one that grew delivery by delivery, as real ones do."""
@@ -170,8 +188,12 @@ def _build(server: str, name: str, folder: Path, *, at_once: bool) -> Warehouse:
     parts = _in_parts(rows)
     if at_once:
         parts = [{table: [row for part in parts for row in part[table]][::-1] for table in rows}]
-    for part in parts:
-        warehouse.land_and_build(part)
+    for part in parts[:-1]:
+        warehouse.land(part)
+        warehouse.build()
+    warehouse.land(parts[-1])
+    warehouse.land(corrections(bronze))
+    warehouse.build()
     return warehouse
 
 

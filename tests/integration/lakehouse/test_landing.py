@@ -10,7 +10,7 @@ import pytest
 
 from lakehouse import database
 from lakehouse.bronze import TABLES, Bronze
-from lakehouse.errors import CorruptObject, DatabaseUnavailable, Refused, StepFailed
+from lakehouse.errors import CorruptObject, DatabaseUnavailable, ObjectStoreUnavailable, Refused, StepFailed
 from lakehouse.landing import BATCH_DOCUMENTS, land
 from lakehouse.objects import FolderStore, object_key
 
@@ -205,6 +205,18 @@ def test_an_object_that_is_not_what_its_name_says_stops_the_landing(
     with pytest.raises(CorruptObject):
         land(database_url, bronze)
     assert select(database_url, "select count(*) from landing.documents") == [(0,)]
+
+
+def test_a_bronze_file_that_is_gone_is_said_to_be_a_fault_of_the_object_store(
+    database_url: str, bronze: Bronze, tmp_path: Path
+) -> None:
+    append(bronze, "telemetry", reading(0))
+    for file in (tmp_path / "bronze" / "telemetry").rglob("*.parquet"):
+        file.unlink()
+
+    with pytest.raises(ObjectStoreUnavailable, match="parquet not found"):
+        land(database_url, bronze)
+    assert select(database_url, "select count(*) from landing.telemetry") == [(0,)]
 
 
 def test_landings_at_the_same_time_land_each_row_once(database_url: str, bronze: Bronze) -> None:

@@ -1,0 +1,34 @@
+import pytest
+
+from rag.features import expected, expected_literal, proper_names, specific_names
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "other"),
+    [
+        ("Which command-line option sets the folder?", "`-cd/--configDir`", "The folder is set by hand."),
+        ("Which environment variable overrides it?", "Set EDGEX_CONFIG_DIR.", "Set the folder."),
+        ("How long may the cable be?", "At most 30 m.", "Not too long."),
+        ("Who repaired it?", "Ruth did.", "nobody did."),
+    ],
+)
+def test_the_words_of_a_question_tell_what_its_answer_looks_like(question: str, answer: str, other: str) -> None:
+    pattern = expected(question)
+    assert pattern is not None
+    assert pattern.search(answer)
+    assert not pattern.search(other)
+
+
+def test_only_options_and_variables_must_be_named_in_the_answer() -> None:
+    assert expected_literal("Which command-line option sets the folder?") is not None
+    assert expected_literal("How long may the cable be?") is None
+
+
+def test_codes_and_identifiers_are_told_from_words() -> None:
+    question = "Why does pump-7 report P-204 and E_OVERHEAT when --dry-run is set in NodeDiskFull or BACnet?"
+    assert specific_names(question) == ["pump-7", "P-204", "E_OVERHEAT", "--dry-run", "NodeDiskFull", "BACnet"]
+
+
+def test_names_of_persons_and_brands_are_told_from_the_calendar() -> None:
+    assert proper_names("On which number do I reach Jonas Eriksen in October?") == ["Jonas Eriksen"]
+    assert proper_names("How do I connect it to a BACnet controller over SAP?") == ["SAP"]
