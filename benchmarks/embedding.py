@@ -123,13 +123,13 @@ def reference() -> Embed:
 
 
 def memory() -> float:
-    return psutil.Process().memory_info().rss / 1e6
+    return float(psutil.Process().memory_info().rss / 1e6)
 
 
 def peak() -> float:
     import resource
 
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -21,6 +21,23 @@ from lakehouse.summary import IngestSummary
 LARGEST = 2_000_000_000
 FLUSH_ROWS = 500_000
 Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A file whose bytes are an object. stamp: size and time by which a later change is noticed."""
+
+    file: SourceFile
+    origin: Origin
+    stamp: tuple[int, int]
+
+    @property
+    def transaction(self) -> str:
+        name = f"telemetry:{self.origin.tenant_id}:{self.origin.object_sha256}"
+        if not (self.origin.device or self.origin.metric):
+            return name
+        flags = json.dumps([self.origin.device, self.origin.metric]).encode()
+        return f"{name}:{hashlib.sha256(flags).hexdigest()[:16]}"
 
 
 @dataclass
@@ -67,19 +84,17 @@ def ingest_telemetry(
     found = list_files(path)
     files = [file for file in found if path.is_file() or file.path.suffix.lower() in SUFFIXES]
     refused = Refusals(bronze, tenant_id, "telemetry", source or default_source(path), now)
-    checked: dict[str, tuple[SourceFile, Origin]] = {}
+    stored: dict[str, _Stored] = {}
     for file in files:
         with refused.catching(file):
-            _check(file)
-            sha256 = bronze.objects.put_file(tenant_id, file.path)
-            origin = Origin(tenant_id, refused.source, sha256, now, _named(device, file), _named(metric, file))
-            checked.setdefault(_transaction(origin), (file, origin))
-    todo = checked.keys() - bronze.landed("telemetry", checked)
+            origin = Origin(tenant_id, refused.source, "", now, _named(device, file), _named(metric, file))
+            candidate = _store(bronze, file, origin)
+            stored.setdefault(candidate.transaction, candidate)
+    todo = stored.keys() - bronze.landed("telemetry", stored)
     run, landed = _Run(bronze, refused), 0
-    for number, transaction in enumerate((name for name in checked if name in todo), start=1):
-        file, origin = checked[transaction]
-        with refused.catching(file):
-            _load(run, file, origin, transaction)
+    for number, candidate in enumerate((stored[name] for name in stored if name in todo), start=1):
+        with refused.catching(candidate.file):
+            _load(run, candidate)
             landed += 1
         if progress:
             progress(number, len(todo))
@@ -97,52 +112,54 @@ def ingest_telemetry(
     )
 
 
-def _check(file: SourceFile) -> None:
+def _store(bronze: Bronze, file: SourceFile, origin: Origin) -> _Stored:
+    stamp = _stamp(file)
     suffix = file.path.suffix.lower()
     if suffix not in SUFFIXES:
         raise BadRecord("unsupported_type", f"'{suffix}' is no type of telemetry: use {', '.join(SUFFIXES)}")
     refuse_larger(file.path, LARGEST)
     if suffix != ".parquet":
         check_text_file(file.path)
+    sha256 = bronze.objects.put_file(origin.tenant_id, file.path)
+    return _Stored(file, replace(origin, object_sha256=sha256), stamp)
+
+
+def _stamp(file: SourceFile) -> tuple[int, int]:
+    found = file.path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def _named(flag: str | None, file: SourceFile) -> str | None:
     return flag.replace("{stem}", Path(file.name).stem) if flag else None
 
 
-def _transaction(origin: Origin) -> str:
-    name = f"telemetry:{origin.tenant_id}:{origin.object_sha256}"
-    if not (origin.device or origin.metric):
-        return name
-    flags = json.dumps([origin.device, origin.metric]).encode()
-    return f"{name}:{hashlib.sha256(flags).hexdigest()[:16]}"
-
-
-def _load(run: _Run, file: SourceFile, origin: Origin, transaction: str) -> None:
+def _load(run: _Run, stored: _Stored) -> None:
     """A large file is written in parts; the last bears the name of the file, so that a file without it is taken up
     again where it was left."""
     waiting: Sorted | None = None
-    for number, part in enumerate(_read(file, origin)):
+    for number, part in enumerate(_read(stored)):
         if waiting is not None:
-            _add(run, file, origin, f"{transaction}#{number}", waiting)
+            _add(run, stored, f"{stored.transaction}#{number}", waiting)
         waiting = part
+    if _stamp(stored.file) != stored.stamp:
+        raise BadRecord("changing", "it was written to while it was read: ingest it again when its writer is done")
     if waiting is not None:
-        _add(run, file, origin, transaction, waiting)
+        _add(run, stored, stored.transaction, waiting)
 
 
-def _read(file: SourceFile, origin: Origin) -> Iterator[Sorted]:
+def _read(stored: _Stored) -> Iterator[Sorted]:
     """Raises BadRecord while nothing was read; later, what is left of the file becomes one refused row."""
     columns: dict[str, str] = {}
     names: list[str] = []
-    done, before = 0, file.path.stat()
+    done = 0
     try:
-        for batch in read_batches(file.path):
+        for batch in read_batches(stored.file.path):
             if batch.columns.num_rows and batch.columns.column_names != names:
                 first, names = not names, batch.columns.column_names
                 columns = find_columns(names)
                 if first:
-                    require_columns(names, columns, origin)
-            part = sort_rows(batch, columns if batch.columns.num_rows else {}, origin)
+                    require_columns(names, columns, stored.origin)
+            part = sort_rows(batch, columns if batch.columns.num_rows else {}, stored.origin)
             done += part.rows
             yield part
     except BadRecord as error:
@@ -151,14 +168,11 @@ def _read(file: SourceFile, origin: Origin) -> Iterator[Sorted]:
         yield cut_off(done + 1, error)
     if not done:
         raise BadRecord("empty", "it has a header and no rows below")
-    after = file.path.stat()
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise BadRecord("changing", "it was written to while it was read: ingest it again when its writer is done")
 
 
-def _add(run: _Run, file: SourceFile, origin: Origin, transaction: str, part: Sorted) -> None:
+def _add(run: _Run, stored: _Stored, transaction: str, part: Sorted) -> None:
     if part.refused.num_rows:
-        run.add("quarantine", transaction, run.refused.rows(file, origin.object_sha256, part.refused))
+        run.add("quarantine", transaction, run.refused.rows(stored.file, stored.origin.object_sha256, part.refused))
     if part.events.num_rows:
         run.add("events", transaction, part.events)
     run.add("telemetry", transaction, part.readings)

@@ -133,8 +133,8 @@ def _signs(clause: str, c: Candidate) -> list[bool]:
 
 
 def _elsewhere(c: Candidate, asked: Asked) -> bool:
-    if c.hit.kind != "chat_thread":
-        return asked.day is not None
+    if c.hit.kind != "chat_thread":  # manuals and runbooks know no single event of a single device
+        return asked.day is not None or bool(asked.devices and _EVENT.search(asked.clause))
     text = f"{c.hit.title} {c.hit.text}".lower()  # the title holds the first words of the thread
     other_device = bool(asked.devices) and not any(device.lower() in text for device in asked.devices)
     return other_device or (asked.day is not None and f"[{asked.day}" not in text)
@@ -145,6 +145,7 @@ def _lacks(c: Candidate, names: Sequence[str]) -> bool:
     return any(name.lower() not in text for name in names)
 
 
+_EVENT = re.compile(r"\b(?:did|was|were|had|happened|who|caused|repaired|fixed|took|turned out)\b", re.I)
 _ASKS_CAUSE = re.compile(r"\b(?:why|caused?|causes|reason|what (?:made|was wrong|is wrong|happened))\b", re.I)
 _CAUSE = re.compile(
     r"\b(?:because|due to|caused?|causing|reason|turned out|explains?|explained|owing to|fault|found)\b|solved:",

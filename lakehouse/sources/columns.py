@@ -65,8 +65,7 @@ def _from_text(text: Any) -> Any:
 
 
 def _from_epoch(number: Any) -> Any:
-    """Seconds up to the year 5138, beyond it milliseconds, then microseconds, then nanoseconds."""
-    number = pc.if_else(pc.is_finite(number), number, None)
+    """Seconds up to the year 5138, beyond it milliseconds, microseconds, nanoseconds; null beyond all of them."""
     size = pc.abs(number)
     scale = pc.case_when(
         pc.make_struct(pc.less(size, 1e11), pc.less(size, 1e14), pc.less(size, 1e17), pc.less(size, 1e20)),

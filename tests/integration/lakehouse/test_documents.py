@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from lakehouse.bronze import Bronze
+from lakehouse.bronze import TABLES, Bronze
 from lakehouse.documents import kind_of
 from lakehouse.errors import MissingPath, Misused, WouldDeleteEverything
 from lakehouse.ingest import IngestSummary, ingest_documents
@@ -168,6 +169,10 @@ def test_a_pdf_that_is_known_is_not_read_again(bronze: Bronze, folder: Path, pdf
     assert first | {"product": "px", "bronze_version": 2} == second
     assert second["title"] == "The sheet"
 
+    remembered = second | {"object_sha256": bronze.objects.put("acme", b"As read then."), "byte_end": 13}
+    bronze.append("documents", pa.Table.from_pylist([remembered], schema=TABLES["documents"]), ["by hand"])
+    assert ingest_documents(bronze, "acme", folder, now=now, product="px").unchanged == 4
+
 
 def test_a_lost_object_is_restored_by_ingesting_its_file_again(
     bronze: Bronze, folder: Path, pdf: Pdf, now: datetime
@@ -281,7 +286,9 @@ class TestWhatIsRefused:
         assert len(list_refused(bronze, "acme")) == 1
         write(folder / "bad.md", b"\xff")
         ingest_documents(bronze, "acme", folder, now=now)
-        assert [row["code"] for row in list_refused(bronze, "acme")] == ["empty", "not_utf8"]
+        write(folder / "bad.md", b"\xfe")
+        ingest_documents(bronze, "acme", folder, now=now)
+        assert [row["code"] for row in list_refused(bronze, "acme")] == ["empty", "not_utf8", "not_utf8"]
 
     def test_only_bad_files_leave_no_manifest(self, bronze: Bronze, tmp_path: Path, now: datetime) -> None:
         write(tmp_path / "bad" / "a.md", b"")

@@ -202,6 +202,20 @@ class TestWhatIsRefused:
         assert row["record"] == 500_001
         assert row["reason"].startswith("after row 500000 it cannot be read as Parquet")
 
+    def test_a_file_that_is_still_written_to_is_refused_until_it_is_done(
+        self, bronze: Bronze, tmp_path: Path, now: datetime
+    ) -> None:
+        write(tmp_path / "t" / "a.csv", HEADER, GOOD)
+        growing = write(tmp_path / "t" / "b.csv", HEADER, GOOD.replace("d1", "d2"))
+
+        def append_to_the_second(done: int, total: int) -> None:
+            with growing.open("a") as file:
+                file.write(GOOD.replace("d1", "d3") + "\n")
+
+        summary = ingest_telemetry(bronze, "acme", tmp_path / "t", now=now, progress=append_to_the_second)
+        assert (summary.landed, summary.rows, summary.reasons) == (1, 1, {"changing": 1})
+        assert ingest_telemetry(bronze, "acme", tmp_path / "t", now=now).rows == 3
+
     def test_a_named_file_of_another_type_is_refused(self, bronze: Bronze, tmp_path: Path, now: datetime) -> None:
         write(tmp_path / "t" / "windows.json", "{}")
         assert ingest_telemetry(bronze, "acme", tmp_path / "t", now=now) == IngestSummary("telemetry", ignored=1)
