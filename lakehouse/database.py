@@ -28,7 +28,9 @@ def stop_embedded(home: Path) -> bool:
     """False where no server was running."""
     if not (home / "postgres" / "postmaster.pid").exists():
         return False
-    _embedded(home, start=True).stop()
+    server = _embedded(home, start=True)
+    server.stop()
+    server._instances.pop(server.pgdata, None)  # or the next start in this process returns the stopped one
     return True
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from rag.candidates import Candidate
 from rag.embedder import Embedder
 from rag.lexical import Lexical
+from rag.retriever import Hit
 from rag.sentences import plain
 from rag.tokens import analyse
 
@@ -133,11 +134,22 @@ def _signs(clause: str, c: Candidate) -> list[bool]:
 
 
 def _elsewhere(c: Candidate, asked: Asked) -> bool:
-    if c.hit.kind != "chat_thread":  # manuals and runbooks know no single event of a single device
-        return asked.day is not None or bool(asked.devices and _EVENT.search(asked.clause))
-    text = f"{c.hit.title} {c.hit.text}".lower()  # the title holds the first words of the thread
+    if c.hit.kind == "chat_thread":
+        return tells_of_other(c.hit, asked)
+    # manuals and runbooks know no single event of a single device
+    return asked.day is not None or bool(asked.devices and asks_for_event(asked.clause))
+
+
+def tells_of_other(hit: Hit, asked: Asked) -> bool:
+    """A conversation of which neither the text nor the title (its first words) names the device, or on another day."""
+    text = f"{hit.title} {hit.text}".lower()
     other_device = bool(asked.devices) and not any(device.lower() in text for device in asked.devices)
     return other_device or (asked.day is not None and f"[{asked.day}" not in text)
+
+
+def asks_for_event(clause: str) -> bool:
+    """What happened, and who did what about it, is asked for; not how a thing works."""
+    return _EVENT.search(clause) is not None
 
 
 def _lacks(c: Candidate, names: Sequence[str]) -> bool:
@@ -145,7 +157,11 @@ def _lacks(c: Candidate, names: Sequence[str]) -> bool:
     return any(name.lower() not in text for name in names)
 
 
-_EVENT = re.compile(r"\b(?:did|was|were|had|happened|who|caused|repaired|fixed|took|turned out)\b", re.I)
+_EVENT = re.compile(
+    r"(?:^|[:.,] )(?:why (?:did|was|were|had)|how (?:did|was|were)|who|when (?:did|was)"
+    r"|what (?:caused|made|was|were|happened|took|repaired|turned|went|had))\b",
+    re.I,
+)
 _ASKS_CAUSE = re.compile(r"\b(?:why|caused?|causes|reason|what (?:made|was wrong|is wrong|happened))\b", re.I)
 _CAUSE = re.compile(
     r"\b(?:because|due to|caused?|causing|reason|turned out|explains?|explained|owing to|fault|found)\b|solved:",

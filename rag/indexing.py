@@ -39,7 +39,7 @@ from rag.versions import rollback as rollback
 
 log = logging.getLogger(__name__)
 
-BUILD_LOCK: Final = 0x10706502
+BUILD_LOCK: Final = 0x10706503
 # Up to here an exact scan of the partition answers in time, with full recall. See docs/adr/0003-lexical-engine.md.
 HNSW_ABOVE: Final = 20_000
 

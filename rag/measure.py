@@ -24,7 +24,7 @@ _FUNCTIONS: tuple[tuple[Function, re.Pattern[str]], ...] = (
         "count",
         _any(r"how many; number of; count(?: of)?; how often; most often; (?:most|fewest)(?= \w+ (?:events|readings))"),
     ),
-    ("average", _any("average; avg; (?:the|a) mean; mean (?:value|of); on average")),
+    ("average", _any("average; avg; (?:the|a|its|their|our) mean; mean (?:value|of); on average")),
     ("minimum", _any("minimum; min; lowest; smallest; least; coldest; weakest; how (?:low|cold)")),
     ("maximum", _any("maximum; max; highest; peak(?:ed)?; largest; greatest; hottest; warmest; strongest")),
     ("maximum", _any("how (?:hot|warm|high|strong)")),
@@ -43,6 +43,7 @@ _FIRMWARE = _any(
     r"(?:which|what) (?:firmware|version) (?:runs|is) on; firmware (?:version )?(?:of|on|installed on) the device"
 )
 _PLAIN_VALUE = _any("what (?:is|was|were); what's; how much")
+_CAUSE = _any("reason; cause; why; wrong")
 NEARBY = 40  # characters after "what was the" in which the metric stands: "what was the cause" asks for no number
 _FLEET_WIDE = _any("all; every; across; fleet; recorded; measured; reported")
 _READINGS = _any("readings?; measurements?; samples?; data points?")
@@ -144,7 +145,7 @@ def read_measure(
             return NotMeasured("no metric of that name has been reported by this tenant's devices")
         return None
     if function is None:
-        named = _PLAIN_VALUE.search(words)
+        named = None if _CAUSE.search(words) else _PLAIN_VALUE.search(words)
         if not (devices and named and _metric(words[named.end() : named.end() + NEARBY], vocabulary.metrics)):
             return None
         function = "average" if window else "latest"

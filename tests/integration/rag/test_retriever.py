@@ -10,7 +10,7 @@ from rag import indexing
 from rag.embedder import Embedder
 from rag.indexing import Parameters
 from rag.lexical import Lexical
-from rag.retriever import Filters, Hit, fuse, retrieve
+from rag.retriever import Filters, Hit, containing, fuse, retrieve
 
 AddDocument = Callable[..., str]
 
@@ -196,3 +196,17 @@ def test_fusion_of_one_engine_keeps_its_order() -> None:
     assert fuse([0.0, 0.0], [0.3, 0.2]) == [0.5, 0.0]
     assert fuse([2.0, 1.0], [0.3, 0.3]) == [0.5, 0.25]
     assert fuse([], []) == []
+
+
+def test_passages_that_hold_a_pattern_are_found_whatever_their_rank_and_only_visible_ones(
+    search: Callable[..., Search], add_document: AddDocument
+) -> None:
+    add_document("New", "The option `-c` is Replaced by `--config`.")
+    add_document(
+        "Old", "The option `-c` is replaced by `--conf`.", valid_to=datetime.fromisoformat("2026-10-02T00:00:00Z")
+    )
+    add_document("Other", "The option `-c` is replaced by `--configure`.", tenant_id="acme")
+    add_document("Plain", VALVE)
+    ask = search()
+    filters = Filters(["default"], ask.lexical.index_version)
+    assert titles(containing(ask.connection, r"replaced\s+by", filters=filters)) == ["New"]
