@@ -59,7 +59,7 @@ fragments = st.sampled_from(
         "# Title", "## Änderung 🔧", "###", "Setext\n===", "plain words. More of them: ", "- item", "1. first", "```",
         "  - nested\n    more", "| a | b |\n|---|---|\n| 1 | ü |", "```yaml\nkey: värde\n```", "> quote", "---", "\t",
         '!!! note "Read"\n    inner', "??? tip\n\n    text\n\n    | x | y |\n    |---|---|\n    | 1 | 2 |", "   ",
-        "\r", "~~~", "<b>x</b>", "x" * 300, "漢字" * 200, "word " * 300, 
+        "\r", "~~~", "<b>x</b>", "x" * 300, "漢字" * 200, "word " * 300,
         "| long | row |\n|--|--|\n" + "| cell | value |\n" * 120,
         "A" * 900, "[2026-10-03 14:05] ann: it leaks", "---\ntitle: x\n---", "\u00a0", "\u2028",
     ]
