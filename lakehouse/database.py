@@ -1,5 +1,6 @@
 """Postgres: the server embedded under the home, connections to it or to any other, and the schema below dbt."""
 
+import atexit
 import logging
 import warnings
 from collections.abc import Iterator
@@ -30,7 +31,9 @@ def stop_embedded(home: Path) -> bool:
         return False
     server = _embedded(home, start=True)
     server.stop()
-    server._instances.pop(server.pgdata, None)  # or the next start in this process returns the stopped one
+    # The package keeps one server a folder: without this the next start in this process returns the stopped one.
+    server._instances.pop(server.pgdata, None)
+    atexit.unregister(server._cleanup)
     return True
 
 
