@@ -1,19 +1,31 @@
 """What must hold of every answer, over all questions of a simulated fleet."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from iotops.bootstrap import App
 from lakehouse import database
 from lakehouse.errors import Misused, UnknownAnswer, UnknownDocument, UnknownTenant
 from lakehouse.tenants import PUBLIC
 from rag.answer import Answer, RowsCitation, SpanCitation
 from rag.evaluation import Case, evaluate, judge
-from tests.fleet import INGESTED, Fleet
-
-pytestmark = pytest.mark.xdist_group("fleet")
+from tests.fleet import INGESTED, Fleet, settle
 
 Answers = list[tuple[Case, Answer]]
+
+
+@pytest.fixture(scope="module")
+def fleet(new_app: Callable[[Path], App], tmp_path_factory: pytest.TempPathFactory) -> Fleet:
+    return settle(new_app(tmp_path_factory.mktemp("fleet")))
+
+
+@pytest.fixture(scope="module")
+def answers(fleet: Fleet) -> Answers:
+    """Every question of the truth, asked of its own tenant by its text alone."""
+    return [(case, fleet.ask(case.question, case.tenant_id)) for case in fleet.cases]
 
 
 def spans(answers: Answers) -> list[tuple[Case, SpanCitation]]:
