@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 from iotops.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from rag.embedder import Embedder
-
     from lakehouse.bronze import Bronze
     from lakehouse.objects import ObjectStore
     from rag.copilot import Copilot
+    from rag.embedder import Embedder
 
 
 @dataclass(frozen=True)
