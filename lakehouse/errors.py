@@ -13,7 +13,9 @@ IotopsError
 │   └── IndexNotBuilt
 ├── Unavailable                  a part the system stands on does not answer  (CLI 1, HTTP 503)
 │   ├── DatabaseUnavailable
-│   └── ObjectStoreUnavailable
+│   ├── ObjectStoreUnavailable
+│   ├── BrokerUnavailable
+│   └── OriginUnavailable
 ├── Refused                      done would be wrong, so it is not done       (CLI 1, HTTP 409)
 │   ├── WouldDeleteEverything
 │   ├── PromotionRefused
@@ -103,6 +105,22 @@ class ObjectStoreUnavailable(Unavailable):
     def __init__(self, where: str, cause: object) -> None:
         reason = " ".join(str(cause).split())
         super().__init__(f"the object store at {where} does not answer ({reason}): check IOTOPS_BRONZE_URL and AWS_*")
+
+
+class BrokerUnavailable(Unavailable):
+    def __init__(self, brokers: str, cause: object) -> None:
+        reason = " ".join(str(cause).split())
+        super().__init__(f"the Kafka broker at {brokers} does not answer ({reason}): start it, or correct --brokers")
+
+
+class OriginUnavailable(Unavailable):
+    """What a connector reads from: a repository, a site, a chat's API."""
+
+    def __init__(self, origin: str, cause: object) -> None:
+        reason = " ".join(str(cause).split())
+        super().__init__(
+            f"{origin} does not answer as it should ({reason}): what was read is kept; run it again to go on"
+        )
 
 
 class Refused(IotopsError):

@@ -6,6 +6,15 @@ create table if not exists registry.tenants (
 );
 insert into registry.tenants (tenant_id) values ('default'), ('public') on conflict do nothing;
 
+-- How far each connector has read its origin.
+create table if not exists registry.cursors (
+    tenant_id text not null,
+    source    text not null,
+    cursor    text not null,
+    moved_at  timestamptz not null default now(),
+    primary key (tenant_id, source)
+);
+
 create schema if not exists landing;
 
 -- The Delta version up to which each bronze table has been landed, moved in the transaction that lands the rows.
