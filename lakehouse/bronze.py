@@ -1,14 +1,22 @@
 """Bronze: append-only Delta tables beside the objects. A commit names the inputs that it lands, so none lands twice."""
 
+import json
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+import pyarrow.compute as pc
+from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
+from pyarrow import parquet
 
+from lakehouse.durable_log import sync_log, take_torn_entry_aside
 from lakehouse.errors import ObjectStoreUnavailable, Refused
 from lakehouse.objects import ObjectStore, folder_of
 
@@ -20,6 +28,8 @@ def _schema(columns: str, **others: pa.DataType) -> pa.Schema:
     return pa.schema([(name, others.get(name, pa.string())) for name in columns.split()])
 
 
+# As callers see them. On disk each row has `bronze_version` as well, the Delta version of the commit that brought it:
+# written into the row, it outlives compaction, and the log's entries of long ago.
 TABLES: Final[Mapping[str, pa.Schema]] = {
     "telemetry": _schema(
         "tenant_id dt device_id metric ts value unit site model firmware source object_sha256 row_number recorded_at",
@@ -59,21 +69,73 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
         recorded_at=TIME,
     ),
 }
+VERSION: Final = pa.field("bronze_version", pa.int64())
 COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")  # delta-rs paints the text of some errors
 PARTITIONS: Final = ["tenant_id"]
-CONFIGURATION: Final = {"delta.enableChangeDataFeed": "true"}
-# Each try means that another writer landed some of the same inputs meanwhile; there are only so many to land.
-TRIES: Final = 20
+# Others would put texts of documents and chats into the log, where no erasure finds them.
+CONFIGURATION: Final = {"delta.dataSkippingStatsColumns": "bronze_version"}
+# Each try means that another writer committed meanwhile.
+TRIES: Final = 100
+# Two files are read ahead, in pieces: a million rows of telemetry as one table take a gigabyte.
+READING: Final = {"batch_size": 32_768, "batch_readahead": 2, "fragment_readahead": 2}
 
 
-def equals(column: str, value: str) -> str:
+def equals(column: str, value: str) -> pc.Expression:
     """A predicate for `changes`."""
-    quoted = value.replace("'", "''")
-    return f"{column} = '{quoted}'"
+    return pc.field(column) == value
 
 
 class AlreadyLanded(Exception):
-    """Some of the inputs of a commit are in the table, or were put there while it was written. Look, and try again."""
+    """Some of the inputs of a commit are in the table. Look, and try again."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """rows: to append. positions: what the table remembers from now on, by name, in the same commit."""
+
+    rows: pa.Table
+    positions: Mapping[str, int] = field(default_factory=dict)
+
+
+class Snapshot:
+    """A table as one version of it. Version -1: it does not exist yet."""
+
+    def __init__(self, url: str, table: str, target: DeltaTable | None) -> None:
+        if target is not None and VERSION.name not in (field.name for field in target.schema().fields):
+            raise Refused(
+                f"bronze table '{table}' at {url} was written before rows held the version that brought them: "
+                "ingest its sources again into an empty bronze (IOTOPS_BRONZE_URL)"
+            )
+        self._url = url
+        self._schema = TABLES[table].append(VERSION)
+        self._target = target
+        self.version = -1 if target is None else target.version()
+
+    def position(self, name: str) -> int | None:
+        """What the commits up to this version remember by that name."""
+        return None if self._target is None else self._target.transaction_version(name)
+
+    def stream(self, predicate: pc.Expression | None = None, after: int | None = None) -> pa.RecordBatchReader:
+        """Rows of the versions after `after`, with `bronze_version`, in no order, a few thousand at a time."""
+        if self._target is None or (after is not None and after >= self.version):
+            return self._schema.empty_table().to_reader()
+        wanted = [] if predicate is None else [predicate]
+        newer = None
+        if after is not None:
+            wanted.append(pc.field(VERSION.name) > after)
+            newer = [(VERSION.name, ">", after)]  # skips files by the log alone, without a look at them
+        dataset = self._target.to_pyarrow_dataset(schema=self._schema, file_pruning_predicate=newer)
+        found = dataset.scanner(filter=_all(wanted), **READING).to_reader()
+        return pa.RecordBatchReader.from_batches(self._schema, self._batches(found))
+
+    def read(self, predicate: pc.Expression | None = None, after: int | None = None) -> pa.Table:
+        """The same rows, oldest commit first; those of one commit come in any order."""
+        with reaching(self._url):
+            return self.stream(predicate, after).read_all().sort_by(VERSION.name)
+
+    def _batches(self, found: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        with reaching(self._url):
+            yield from found
 
 
 class Bronze:
@@ -83,98 +145,108 @@ class Bronze:
         self.url = url
         self.objects = objects
 
+    def commit(self, table: str, decide: Callable[[Snapshot], Commit | None]) -> int | None:
+        """Append what `decide` finds missing in the table; returns the Delta version, None where nothing was missing.
+
+        It is committed only onto the very snapshot that was decided upon. Where another writer was faster, it is
+        decided again, so two at once land each input once. On return it is durable.
+        """
+        for _ in range(TRIES):
+            with reaching(self.url):
+                target = self._open(table)
+            wanted = decide(Snapshot(self.url, table, target))
+            with reaching(self.url):
+                if wanted is None:
+                    self._sync(table, -1 if target is None else target.version())
+                    return None
+                if target is None:
+                    self._create(table)
+                elif self._write(table, target, wanted):
+                    self._sync(table, target.version() + 1)
+                    return target.version() + 1
+        raise Refused(f"bronze table '{table}' is written by too many others at once: try again when they are done")
+
     def append(self, table: str, rows: pa.Table, transactions: Sequence[str]) -> int:
         """One commit of `rows`, which names `transactions` as landed; returns its Delta version.
 
-        Raises AlreadyLanded where one of them is in the table already, also when a writer beside this one just did it.
+        Raises AlreadyLanded where one of them is in the table.
         """
-        with self._reaching():
-            target = self._open(table) or self._create(table)
-            if any(target.transaction_version(name) is not None for name in transactions):
+
+        def decide(snapshot: Snapshot) -> Commit:
+            if any(snapshot.position(name) is not None for name in transactions):
                 raise AlreadyLanded(table)
-            named = CommitProperties(app_transactions=[Transaction(name, 1) for name in transactions])
-            try:
-                write_deltalake(target, rows.cast(TABLES[table]), mode="append", commit_properties=named)
-            except CommitFailedError as error:
-                raise AlreadyLanded(table) from error
-            return target.version()
+            return Commit(rows, dict.fromkeys(transactions, 1))
+
+        version = self.commit(table, decide)
+        assert version is not None  # noqa: S101 - decide never says that nothing is missing
+        return version
 
     def append_missing(self, table: str, rows: Mapping[str, pa.Table]) -> set[str]:
         """Land, in one commit, the rows of each transaction that is not in the table yet. Returns those landed now."""
-        for _ in range(TRIES):
-            done = self.landed(table, rows)
-            missing = {name: part for name, part in rows.items() if name not in done}
+        missing: set[str] = set()
+
+        def decide(snapshot: Snapshot) -> Commit | None:
+            nonlocal missing
+            missing = {name for name in rows if snapshot.position(name) is None}
             if not missing:
-                return set()
-            try:
-                self.append(table, pa.concat_tables(missing.values()), list(missing))
-            except AlreadyLanded:
-                continue
-            return set(missing)
-        raise Refused(f"bronze table '{table}' is written by too many others at once: try again when they are done")
+                return None
+            return Commit(pa.concat_tables(rows[name] for name in rows if name in missing), dict.fromkeys(missing, 1))
+
+        self.commit(table, decide)
+        return missing
 
     def landed(self, table: str, transactions: Collection[str]) -> set[str]:
         """Which of these are committed."""
-        with self._reaching():
-            target = self._open(table)
-            if target is None:
-                return set()
-            return {name for name in transactions if target.transaction_version(name) is not None}
+        snapshot = self.snapshot(table)
+        with reaching(self.url):
+            return {name for name in transactions if snapshot.position(name) is not None}
 
-    def changes(self, table: str, after: int | None = None, predicate: str | None = None) -> tuple[pa.Table, int]:
+    def changes(
+        self, table: str, after: int | None = None, predicate: pc.Expression | None = None
+    ) -> tuple[pa.Table, int]:
         """Rows appended after that Delta version, with the column `bronze_version`, and the latest version.
 
         Oldest commit first; those of one commit come in any order. A table that is not there yet has version -1.
         """
-        rows, version = self.stream(table, after, predicate)
-        return rows.read_all().sort_by("bronze_version"), version
+        snapshot = self.snapshot(table)
+        return snapshot.read(predicate, after), snapshot.version
 
     def stream(
-        self, table: str, after: int | None = None, predicate: str | None = None
+        self, table: str, after: int | None = None, predicate: pc.Expression | None = None
     ) -> tuple[pa.RecordBatchReader, int]:
-        """The same rows in no order, a few thousand at a time: a million of them as a table take a gigabyte."""
-        schema = TABLES[table].append(pa.field("bronze_version", pa.int64()))
-        with self._reaching():
-            target = self._open(table)
-            first = 0 if after is None else after + 1
-            if target is None or target.version() < first:
-                return schema.empty_table().to_reader(), -1 if target is None else target.version()
-            feed = target.load_cdf(
-                starting_version=first,
-                ending_version=target.version(),
-                columns=[*TABLES[table].names, "_commit_version"],
-                predicate=predicate,
-            )
-        return pa.RecordBatchReader.from_batches(schema, self._batches(feed, schema)), target.version()
+        """The same rows in no order, a few thousand at a time."""
+        snapshot = self.snapshot(table)
+        with reaching(self.url):
+            return snapshot.stream(predicate, after), snapshot.version
 
-    def _batches(self, feed: Any, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        try:
-            for batch in pa.RecordBatchReader.from_stream(feed):
-                renamed = batch.rename_columns([*batch.schema.names[:-1], "bronze_version"])
-                yield renamed.select(schema.names).cast(schema)
-        except pa.ArrowException as error:  # what delta-rs says while rows are read arrives in Arrow's words
-            raise ObjectStoreUnavailable(self.url, error) from error
+    def snapshot(self, table: str) -> Snapshot:
+        with reaching(self.url):
+            return Snapshot(self.url, table, self._open(table))
 
     def version(self, table: str) -> int | None:
         """The latest Delta version; None where nothing was ever landed."""
-        with self._reaching():
-            target = self._open(table)
-            return None if target is None else target.version()
+        version = self.snapshot(table).version
+        return version if version >= 0 else None
 
     def table_uri(self, table: str) -> str:
         return f"{self.url}/{table}"
 
     def _open(self, table: str) -> DeltaTable | None:
+        uri, options = self.table_uri(table), self.objects.delta_options()
         try:
-            return DeltaTable(self.table_uri(table), storage_options=self.objects.delta_options())
+            return DeltaTable(uri, storage_options=options)
         except TableNotFoundError:
             return None
+        except DeltaError:
+            if not self.url.startswith("file://") or not take_torn_entry_aside(folder_of(uri)):
+                raise
+            return DeltaTable(uri, storage_options=options)
 
     def _create(self, table: str) -> DeltaTable:
         if self.url.startswith("file://"):
             folder_of(self.table_uri(table)).mkdir(parents=True, exist_ok=True)
         arguments: dict[str, Any] = {
-            "schema": TABLES[table],
+            "schema": TABLES[table].append(VERSION),
             "partition_by": PARTITIONS,
             "configuration": CONFIGURATION,
             "storage_options": self.objects.delta_options(),
@@ -187,10 +259,65 @@ class Bronze:
                 raise
             return created
 
-    @contextmanager
-    def _reaching(self) -> Iterator[None]:
-        """delta-rs reports a storage that does not answer as OSError, or as a DeltaError of its own."""
+    def _write(self, table: str, target: DeltaTable, wanted: Commit) -> bool:
+        """Whether it is committed as the next version. If not, its files are no part of the table, and a vacuum takes
+        them: to remove them here would be wrong where the store did commit and only its reply was lost."""
+        version, identity = target.version() + 1, uuid.uuid4().hex
+        rows = wanted.rows.cast(TABLES[table])
+        parts: list[AddAction | RemoveAction] = [
+            self._write_part(table, tenant_id, rows.filter(pc.equal(rows["tenant_id"], tenant_id)), version)
+            for tenant_id in rows["tenant_id"].unique().to_pylist()
+        ]
+        properties = CommitProperties(
+            custom_metadata={"iotops.commit": identity},
+            max_commit_retries=0,  # the rows bear the number of this very version
+            app_transactions=[Transaction(name, position) for name, position in wanted.positions.items()],
+        )
+        schema = TABLES[table].append(VERSION)
         try:
-            yield
-        except (OSError, DeltaError) as error:
-            raise ObjectStoreUnavailable(self.url, COLOURS.sub("", str(error))) from error
+            target.create_write_transaction(parts, "append", schema, PARTITIONS, commit_properties=properties)
+        except CommitFailedError:
+            # A store that answers late, or not at all, makes the client ask again and find its own commit there.
+            return self._is_of(table, version, identity)
+        return True
+
+    def _is_of(self, table: str, version: int, identity: str) -> bool:
+        try:
+            at = DeltaTable(self.table_uri(table), version=version, storage_options=self.objects.delta_options())
+        except DeltaError:  # the commit failed, and nobody else's took its place
+            return False
+        return any(entry.get("iotops.commit") == identity for entry in at.history(1))
+
+    def _write_part(self, table: str, tenant_id: str, rows: pa.Table, version: int) -> AddAction:
+        """A Parquet file of one tenant, durable before the log speaks of it."""
+        part = rows.drop_columns(["tenant_id"])
+        part = part.append_column(VERSION, pa.repeat(pa.scalar(version, VERSION.type), len(part)))
+        buffer = pa.BufferOutputStream()
+        parquet.write_table(part, buffer, compression="zstd")
+        data = buffer.getvalue()
+        name = f"tenant_id={tenant_id}/{version:012d}-{uuid.uuid4().hex}.parquet"
+        self.objects.put_part(f"{table}/{name}", memoryview(data))
+        bounds = {VERSION.name: version}
+        stats = {"numRecords": len(part), "minValues": bounds, "maxValues": bounds, "nullCount": {VERSION.name: 0}}
+        moment = time.time_ns() // 1_000_000  # the log's own clock, which a vacuum goes by
+        return AddAction(name, len(data), {"tenant_id": tenant_id}, moment, True, json.dumps(stats))
+
+    def _sync(self, table: str, version: int) -> None:
+        if version >= 0 and self.url.startswith("file://"):
+            sync_log(folder_of(self.table_uri(table)), version)
+
+
+def _all(predicates: Sequence[pc.Expression]) -> pc.Expression | None:
+    joined = None
+    for predicate in predicates:
+        joined = predicate if joined is None else joined & predicate
+    return joined
+
+
+@contextmanager
+def reaching(url: str) -> Iterator[None]:
+    """delta-rs reports a storage that does not answer as OSError, as a DeltaError of its own, or in Arrow's words."""
+    try:
+        yield
+    except (OSError, DeltaError, pa.ArrowException) as error:
+        raise ObjectStoreUnavailable(url, COLOURS.sub("", str(error))) from error

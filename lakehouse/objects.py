@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Protocol
 from urllib.parse import unquote, urlsplit
 
+from lakehouse.durable_log import sync
 from lakehouse.errors import CorruptObject, Misused, ObjectStoreUnavailable, UnknownObject
 from lakehouse.tenants import NAME
 
@@ -36,6 +37,10 @@ class ObjectStore(Protocol):
         ...
 
     def exists(self, tenant_id: str, sha256: str) -> bool: ...
+
+    def put_part(self, path: str, data: bytes | memoryview) -> None:
+        """A file of a table, at a path below the root that no other file ever had; durable on return."""
+        ...
 
     def delta_options(self) -> dict[str, str]:
         """What `deltalake` must be told to reach the same place."""
@@ -123,6 +128,12 @@ class FolderStore:
     def exists(self, tenant_id: str, sha256: str) -> bool:
         return self._path(tenant_id, sha256).exists()
 
+    def put_part(self, path: str, data: bytes | memoryview) -> None:
+        target = self.root / path
+        with self._writing(target.parent) as file:
+            file.write(data)
+            self._publish(file, target)
+
     def delta_options(self) -> dict[str, str]:
         return {}
 
@@ -147,7 +158,7 @@ class FolderStore:
         self._make_folder(target.parent)
         with _already_there_is_fine():
             os.link(file.name, target)
-        _sync_folder(target.parent)
+        sync(target.parent)
 
     def _make_folder(self, folder: Path) -> None:
         """Created folders are synced into their parents, so that a synced file cannot lose its way in a crash."""
@@ -157,7 +168,7 @@ class FolderStore:
             self._make_folder(folder.parent)
         with _already_there_is_fine():
             folder.mkdir()
-        _sync_folder(folder.parent)
+        sync(folder.parent)
 
 
 @contextmanager
@@ -167,11 +178,3 @@ def _already_there_is_fine() -> Iterator[None]:
         yield
     except FileExistsError:
         return
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

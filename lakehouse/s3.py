@@ -55,6 +55,10 @@ class S3Store:
     def exists(self, tenant_id: str, sha256: str) -> bool:
         return self._exists(self._key(tenant_id, sha256))
 
+    def put_part(self, path: str, data: bytes | memoryview) -> None:
+        digest = hashlib.sha256(data).hexdigest()
+        self._put(f"{self.prefix}{path}", digest, bytes(data))
+
     def delta_options(self) -> dict[str, str]:
         """delta-rs knows no profiles, and speaks plain HTTP and commits safely only where it is told to."""
         endpoint = self._client.meta.endpoint_url

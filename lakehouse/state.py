@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from lakehouse.bronze import TABLES, TRIES, AlreadyLanded, Bronze, equals
-from lakehouse.errors import Refused
+from lakehouse.bronze import TABLES, Bronze, Commit, Snapshot, equals
 
 Row = Mapping[str, Any]
 Key = tuple[str, ...]
@@ -17,42 +17,50 @@ KEYS: Final[Mapping[str, tuple[str, ...]]] = {"documents": ("path",), "messages"
 
 @dataclass(frozen=True)
 class State:
-    """rows: with `bronze_version`, deletions included. token: differs after every commit of the source."""
+    """rows: with `bronze_version`, deletions included."""
 
     rows: Mapping[Key, Row]
-    token: str
 
 
 def key_of(table: str, row: Row) -> Key:
     return tuple(row[name] for name in KEYS[table])
 
 
-def read_state(bronze: Bronze, table: str, tenant_id: str, source: str) -> State:
-    rows, _ = bronze.changes(table, predicate=f"{equals('tenant_id', tenant_id)} and {equals('source', source)}")
-    latest = {key_of(table, row): row for row in rows.to_pylist()}
-    version = max((row["bronze_version"] for row in latest.values()), default=-1)
-    return State(latest, f"{table}:{tenant_id}:{source}@{version}")
+def read_state(bronze: Bronze, table: str, tenant_id: str, source: str, keys: Collection[Key] | None = None) -> State:
+    """keys: of these only, which spares reading the others."""
+    return _read(bronze.snapshot(table), table, tenant_id, source, keys)
 
 
 def land_changes(
-    bronze: Bronze, table: str, tenant_id: str, source: str, decide: Callable[[State], Collection[Row]]
+    bronze: Bronze,
+    table: str,
+    tenant_id: str,
+    source: str,
+    decide: Callable[[State], Collection[Row]],
+    keys: Collection[Key] | None = None,
 ) -> Sequence[Row]:
     """Append what `decide` finds to be new against the state, in one commit, and return it.
 
-    The commit names the state that was decided upon. Where another ingest of the same source commits first, that name
-    is taken, and it is decided again: two at once land each change once.
+    Where another ingest commits first it is decided again: two at once land each change once. keys: the state holds
+    only these.
     """
-    for _ in range(TRIES):
-        state = read_state(bronze, table, tenant_id, source)
-        rows = list(decide(state))
-        if not rows:
-            return rows
-        try:
-            bronze.append(table, pa.Table.from_pylist(rows, schema=TABLES[table]), [state.token])
-        except AlreadyLanded:
-            continue
-        return rows
-    raise Refused(f"source '{source}' is ingested by too many others at once: try again when they are done")
+    rows: Sequence[Row] = ()
+
+    def decide_rows(snapshot: Snapshot) -> Commit | None:
+        nonlocal rows
+        rows = list(decide(_read(snapshot, table, tenant_id, source, keys)))
+        return Commit(pa.Table.from_pylist(rows, schema=TABLES[table])) if rows else None
+
+    bronze.commit(table, decide_rows)
+    return rows
+
+
+def _read(snapshot: Snapshot, table: str, tenant_id: str, source: str, keys: Collection[Key] | None) -> State:
+    wanted = equals("tenant_id", tenant_id) & equals("source", source)
+    if keys is not None:  # by the last part of the key, which tells most apart; the rest is compared below
+        wanted &= pc.field(KEYS[table][-1]).isin(sorted({key[-1] for key in keys}))
+    latest = {key_of(table, row): row for row in snapshot.read(wanted).to_pylist()}
+    return State(latest if keys is None else {key: latest[key] for key in keys if key in latest})
 
 
 def differs(row: Row, known: Row | None) -> bool:

@@ -3,10 +3,12 @@ from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
-from lakehouse.bronze import TABLES, AlreadyLanded, Bronze, equals
+from lakehouse.bronze import TABLES, AlreadyLanded, Bronze, Commit, Snapshot, equals
+from lakehouse.errors import Refused
 from lakehouse.objects import open_objects
 
 
@@ -29,7 +31,7 @@ def messages(now: datetime, *texts: str, tenant_id: str = "acme") -> pa.Table:
     return pa.Table.from_pylist(rows, schema=TABLES["messages"])
 
 
-def texts(bronze: Bronze, after: int | None = None, predicate: str | None = None) -> list[str]:
+def texts(bronze: Bronze, after: int | None = None, predicate: pc.Expression | None = None) -> list[str]:
     return sorted(bronze.changes("messages", after, predicate)[0]["text"].to_pylist())
 
 
@@ -91,19 +93,80 @@ class TestEveryBronze:
         assert texts(bronze) == ["own-0", "own-1", "own-2", "own-3", "shared"]
 
 
-def test_a_table_is_partitioned_by_tenant_alone_and_feeds_changes(bronze: Bronze, now: datetime) -> None:
-    bronze.append("messages", messages(now, "a"), ["one"])
-    metadata = DeltaTable(bronze.table_uri("messages")).metadata()
-    assert metadata.partition_columns == ["tenant_id"]
-    assert metadata.configuration["delta.enableChangeDataFeed"] == "true"
+def test_a_table_is_partitioned_by_tenant_alone(bronze: Bronze, now: datetime) -> None:
+    rows = pa.concat_tables([messages(now, "a"), messages(now, "b", tenant_id="globex")])
+    bronze.append("messages", rows, ["one"])
+    assert DeltaTable(bronze.table_uri("messages")).metadata().partition_columns == ["tenant_id"]
+    assert texts(bronze) == ["a", "b"]
+    assert texts(bronze, predicate=equals("tenant_id", "globex")) == ["b"]
 
 
-def test_a_compaction_brings_no_rows_again(bronze: Bronze, now: datetime) -> None:
+def test_rows_keep_the_version_that_brought_them_when_their_files_and_the_log_of_that_time_are_gone(
+    bronze: Bronze, now: datetime
+) -> None:
     for number in range(3):
         bronze.append("messages", messages(now, str(number)), [str(number)])
-    DeltaTable(bronze.table_uri("messages")).optimize.compact()
-    assert texts(bronze) == ["0", "1", "2"]
-    assert texts(bronze, after=3) == []
+    table = DeltaTable(bronze.table_uri("messages"))
+    table.optimize.compact()
+    table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+    table.create_checkpoint()
+    for entry in Path(bronze.table_uri("messages").removeprefix("file://"), "_delta_log").glob("*[0-2].json"):
+        entry.unlink()
+    rows, version = bronze.changes("messages")
+    assert list(zip(rows["text"].to_pylist(), rows["bronze_version"].to_pylist(), strict=True)) == [
+        ("0", 1),
+        ("1", 2),
+        ("2", 3),
+    ]
+    assert texts(bronze, after=2) == ["2"]
+    assert texts(bronze, after=version) == []
+
+
+def test_a_position_is_kept_with_the_rows_or_without_any(bronze: Bronze, now: datetime) -> None:
+    bronze.commit("messages", lambda _: Commit(messages(now, "a"), {"stream:0": 7}))
+    assert bronze.snapshot("messages").position("stream:0") == 7
+    bronze.commit("messages", lambda _: Commit(messages(now), {"stream:0": 9}))
+    assert bronze.snapshot("messages").position("stream:0") == 9
+    assert texts(bronze) == ["a"]
+
+
+def test_it_is_decided_again_where_another_writer_was_faster(bronze: Bronze, now: datetime) -> None:
+    bronze.append("messages", messages(now, "first"), ["first"])
+    seen: list[list[str]] = []
+
+    def decide(snapshot: Snapshot) -> Commit:
+        if not seen:
+            bronze.append("messages", messages(now, "faster"), ["faster"])
+        seen.append(sorted(snapshot.read()["text"].to_pylist()))
+        return Commit(messages(now, "mine"))
+
+    assert bronze.commit("messages", decide) == bronze.version("messages")
+    assert seen == [["first"], ["faster", "first"]]
+    assert texts(bronze) == ["faster", "first", "mine"]
+
+
+def test_the_log_holds_no_text_of_a_row(bronze: Bronze, now: datetime) -> None:
+    bronze.append("messages", messages(now, "the-secret"), ["one"])
+    log = Path(bronze.table_uri("messages").removeprefix("file://"), "_delta_log")
+    assert not [entry for entry in log.iterdir() if b"the-secret" in entry.read_bytes()]
+
+
+def test_a_log_entry_that_a_power_cut_tore_is_taken_aside(bronze: Bronze, now: datetime) -> None:
+    bronze.append("messages", messages(now, "a"), ["one"])
+    log = Path(bronze.table_uri("messages").removeprefix("file://"), "_delta_log")
+    (log / f"{2:020d}.json").write_bytes(b'{"commitInfo":{"timest')
+    assert texts(bronze) == ["a"]
+    bronze.append("messages", messages(now, "b"), ["two"])
+    assert texts(bronze) == ["a", "b"]
+    assert [entry.name for entry in log.glob("*.torn")] == [f"{2:020d}.json.torn"]
+
+
+def test_a_table_without_versions_in_its_rows_is_refused(bronze: Bronze, now: datetime) -> None:
+    old = TABLES["messages"]
+    Path(bronze.table_uri("messages").removeprefix("file://")).mkdir(parents=True)
+    DeltaTable.create(bronze.table_uri("messages"), schema=old, partition_by=["tenant_id"])
+    with pytest.raises(Refused, match="ingest its sources again"):
+        bronze.changes("messages")
 
 
 def test_what_landed_is_known_after_a_checkpoint(bronze: Bronze, now: datetime) -> None:
