@@ -8,16 +8,24 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from prometheus_client import CollectorRegistry
 
-from copilot_api import probes, problems, routes
+from copilot_api import ingest, probes, problems, routes
 from copilot_api.limits import BodyLimit
 from copilot_api.metrics import Measured, Metrics
+from lakehouse.intake import Intake
 from rag.copilot import Copilot
 
 
 def create_app(
-    copilot: Copilot, *, clock: Callable[[], datetime], registry: CollectorRegistry | None = None
+    copilot: Copilot,
+    *,
+    clock: Callable[[], datetime],
+    intake: Intake | None = None,
+    registry: CollectorRegistry | None = None,
 ) -> FastAPI:
-    """`clock` anchors "today" in questions; it returns an aware datetime. Metrics go to a registry of their own."""
+    """`clock` anchors "today" in questions; it returns an aware datetime. Metrics go to a registry of their own.
+
+    Without an intake the API answers only, and has no `/v1/ingest`.
+    """
     # FastAPI's pages for people load their scripts from a CDN, so they are off; /openapi.json stays.
     app = FastAPI(title="IoT Ops Copilot", version="1", docs_url=None, redoc_url=None)
     app.state.copilot = copilot
@@ -25,6 +33,9 @@ def create_app(
     app.state.metrics = Metrics(registry or CollectorRegistry())
     app.include_router(routes.router)
     app.include_router(probes.router)
+    if intake is not None:
+        app.state.intake = intake
+        app.include_router(ingest.router)
     app.add_middleware(BodyLimit)
     app.add_middleware(Measured, metrics=app.state.metrics)  # added last is outermost: counts refusals, too
     problems.install(app)

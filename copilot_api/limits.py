@@ -1,11 +1,20 @@
 """How large a request may be."""
 
+from collections.abc import Mapping
+
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from copilot_api.problems import of_status, respond
 
 MAX_BODY = 64 * 1024  # a question has at most 2,000 characters; the rest of a body is a few names
+MAX_RECORDS = 8 << 20
+MAX_UPLOAD = (20 << 20) + MAX_BODY  # a document, and the form around it
+LARGER: Mapping[str, int] = {
+    "/v1/ingest/telemetry": MAX_RECORDS,
+    "/v1/ingest/messages": MAX_RECORDS,
+    "/v1/ingest/documents": MAX_UPLOAD,
+}
 
 
 class BodyLimit:
@@ -22,9 +31,11 @@ class BodyLimit:
         if scope["type"] != "http" or scope["method"] not in {"POST", "PUT", "PATCH"}:
             await self.app(scope, receive, send)
             return
-        messages = await self._read(receive)
+        limit = LARGER.get(scope["path"], self.limit)
+        messages = await self._read(receive, limit)
         if messages is None:
-            detail = f"the body is larger than {self.limit:,} bytes: send only the question and its context"
+            fix = "split it" if scope["path"] in LARGER else "send only the question and its context"
+            detail = f"the body is larger than {limit:,} bytes: {fix}"
             response = respond(of_status(413, detail, Request(scope).url.path), {"connection": "close"})
             await response(scope, receive, send)
             return
@@ -34,13 +45,13 @@ class BodyLimit:
 
         await self.app(scope, replay, send)
 
-    async def _read(self, receive: Receive) -> list[Message] | None:
+    async def _read(self, receive: Receive, limit: int) -> list[Message] | None:
         """None where the body is over the limit."""
         messages: list[Message] = []
         size = 0
         while not messages or messages[-1].get("more_body", False):
             messages.append(await receive())
             size += len(messages[-1].get("body", b""))
-            if size > self.limit:
+            if size > limit:
                 return None
         return messages

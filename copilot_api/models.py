@@ -213,3 +213,21 @@ class Health(BaseModel):
 class Ready(BaseModel):
     database: Literal["ok"]
     index_version: str
+
+
+class RefusedRecord(BaseModel):
+    """`record` counts from 1; it is null where the body as a whole was refused."""
+
+    record: int | None
+    code: str = Field(examples=["bad_timestamp"])
+    reason: str
+
+
+class Taken(BaseModel):
+    """What is in bronze now. `repeated`: it was there before this request, which added nothing."""
+
+    tenant_id: str
+    accepted: int = Field(ge=0)
+    repeated: bool
+    refused: list[RefusedRecord] = Field(description="Kept in quarantine, each with its bytes.")
+    object_sha256: Sha256 | None = Field(default=None, description="The body as it was sent, in the tenant's objects.")

@@ -16,9 +16,11 @@ def serve_api(app: App, host: str, port: int) -> None:
     import uvicorn
 
     from copilot_api.app import create_app
+    from lakehouse.intake import Intake
 
     listening = _listen(host, port)
-    api = create_app(app.copilot, clock=lambda: datetime.now(UTC))
+    intake = Intake(app.bronze, app.database_url)
+    api = create_app(app.copilot, clock=lambda: datetime.now(UTC), intake=intake)
     config = uvicorn.Config(api, log_level="warning", timeout_graceful_shutdown=10)
     # uvicorn repeats the signal that stopped it, to the handlers that were there before: these end the process with 0.
     for number in (signal.SIGINT, signal.SIGTERM):

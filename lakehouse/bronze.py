@@ -63,7 +63,7 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
         recorded_at=TIME,
     ),
     "quarantine": _schema(
-        "tenant_id source path record code reason raw_sha256 raw_size stage recorded_at",
+        "tenant_id source path record code reason raw_sha256 raw_size raw_holds stage flags refusal resolution recorded_at",
         record=pa.int64(),
         raw_size=pa.int64(),
         recorded_at=TIME,
@@ -72,8 +72,12 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
 VERSION: Final = pa.field("bronze_version", pa.int64())
 COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")  # delta-rs paints the text of some errors
 PARTITIONS: Final = ["tenant_id"]
-# Others would put texts of documents and chats into the log, where no erasure finds them.
-CONFIGURATION: Final = {"delta.dataSkippingStatsColumns": "bronze_version"}
+REMEMBERED: Final = "interval 1 days"
+# Other statistics would put texts of documents and chats into the log, where no erasure finds them.
+CONFIGURATION: Final = {
+    "delta.dataSkippingStatsColumns": "bronze_version",
+    "delta.setTransactionRetentionDuration": REMEMBERED,
+}
 # Each try means that another writer committed meanwhile.
 TRIES: Final = 100
 # Two files are read ahead, in pieces: a million rows of telemetry as one table take a gigabyte.
@@ -91,10 +95,14 @@ class AlreadyLanded(Exception):
 
 @dataclass(frozen=True)
 class Commit:
-    """rows: to append. positions: what the table remembers from now on, by name, in the same commit."""
+    """rows: to append. positions: what the table remembers from now on, by name, in the same commit.
+
+    forgettable: after REMEMBERED the table may forget them.
+    """
 
     rows: pa.Table
     positions: Mapping[str, int] = field(default_factory=dict)
+    forgettable: bool = False
 
 
 class Snapshot:
@@ -263,6 +271,7 @@ class Bronze:
         """Whether it is committed as the next version. If not, its files are no part of the table, and a vacuum takes
         them: to remove them here would be wrong where the store did commit and only its reply was lost."""
         version, identity = target.version() + 1, uuid.uuid4().hex
+        moment = time.time_ns() // 1_000_000 if wanted.forgettable else None
         rows = wanted.rows.cast(TABLES[table])
         parts: list[AddAction | RemoveAction] = [
             self._write_part(table, tenant_id, rows.filter(pc.equal(rows["tenant_id"], tenant_id)), version)
@@ -271,7 +280,7 @@ class Bronze:
         properties = CommitProperties(
             custom_metadata={"iotops.commit": identity},
             max_commit_retries=0,  # the rows bear the number of this very version
-            app_transactions=[Transaction(name, position) for name, position in wanted.positions.items()],
+            app_transactions=[Transaction(name, position, moment) for name, position in wanted.positions.items()],
         )
         schema = TABLES[table].append(VERSION)
         try:

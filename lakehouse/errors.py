@@ -2,6 +2,8 @@
 
 IotopsError
 ├── Misused                      the call itself is wrong                     (CLI 2, HTTP 422)
+│   ├── BodyRefused
+│   └── KeyReused
 ├── NotFound                     the thing named does not exist               (CLI 1, HTTP 404)
 │   ├── UnknownTenant
 │   ├── MissingPath
@@ -36,6 +38,15 @@ class IotopsError(Exception):
 
 class Misused(IotopsError):
     pass
+
+
+class BodyRefused(Misused):
+    """What was sent is in quarantine as a whole."""
+
+
+class KeyReused(Misused):
+    def __init__(self) -> None:
+        super().__init__("this Idempotency-Key was used for another body: give each request a key of its own")
 
 
 class NotFound(IotopsError):

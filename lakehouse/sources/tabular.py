@@ -124,7 +124,7 @@ def _read_json_lines(path: Path, block: int) -> Iterator[Batch]:
             file.seek(0)
         while lines := _whole_lines(file, block):
             count = lines.count(b"\n") + (not lines.endswith(b"\n"))
-            yield _parse_lines(lines, done + 1, count)
+            yield parse_lines(lines, done + 1, count)
             done += count
 
 
@@ -135,7 +135,7 @@ def _whole_lines(file: IO[bytes], block: int) -> bytes:
     return data
 
 
-def _parse_lines(lines: bytes, start: int, count: int) -> Batch:
+def parse_lines(lines: bytes, start: int, count: int) -> Batch:
     """Arrow's parser where it takes the whole block; line by line where it does not, and for events, whose attributes
     it would fill up with the keys of other events."""
     if b'"event_type"' not in lines:
@@ -176,8 +176,13 @@ def _parse_each(lines: bytes, start: int) -> Batch:
         else:
             bad.append(BadRow(number, "it is JSON, but no object"))
     names = dict.fromkeys(name for row in rows for name in row)
-    columns = {name: pa.array([as_text(row.get(name)) for row in rows], pa.string()) for name in names}
+    columns = {name: pa.array([_as_value(row.get(name)) for row in rows], pa.string()) for name in names}
     return Batch(pa.table(columns), pa.array(numbers, pa.int64()), tuple(bad), tuple(rows))
+
+
+def _as_value(value: Any) -> str | None:
+    """An object or a list is no value of a column, as it is none where Arrow parses the whole block."""
+    return None if isinstance(value, dict | list) else as_text(value)
 
 
 def as_text(value: Any) -> str | None:

@@ -14,7 +14,9 @@ from copilot_api.app import create_app
 from iotops.bootstrap import App
 from iotops.settings import read_settings
 from lakehouse import database, tenants
+from lakehouse.bronze import Bronze
 from lakehouse.ingest import ingest_documents, ingest_telemetry
+from lakehouse.intake import Intake
 from lakehouse.warehouse import build_warehouse
 from rag.copilot import Copilot
 from rag.indexing import build_index, promote
@@ -79,25 +81,23 @@ def write_readings(folder: Path) -> Path:
     return path
 
 
-def serve(copilot: Copilot) -> TestClient:
-    return TestClient(create_app(copilot, clock=lambda: NOW), raise_server_exceptions=False)
-
-
 @pytest.fixture(scope="session")
 def client(installation: App) -> TestClient:
-    return serve(installation.copilot)
+    return serve(installation, installation.bronze, installation.database_url, installation.settings.home)
 
 
 @pytest.fixture
 def unbuilt(installation: App, app: App) -> TestClient:
     """An installation with tenants and nothing else."""
-    return serve(copilot_on(installation, app.database_url, app.settings.home))
+    return serve(installation, app.bronze, app.database_url, app.settings.home)
 
 
 @pytest.fixture
-def without_database(installation: App, tmp_path: Path) -> TestClient:
-    return serve(copilot_on(installation, "postgresql://user:secret@127.0.0.1:9/none", tmp_path))
+def without_database(installation: App, app: App, tmp_path: Path) -> TestClient:
+    return serve(installation, app.bronze, "postgresql://user:secret@127.0.0.1:9/none", tmp_path)
 
 
-def copilot_on(installation: App, url: str, home: Path) -> Copilot:
-    return Copilot(url, installation.objects, installation.embedder, home / "indexes")
+def serve(installation: App, bronze: Bronze, url: str, home: Path) -> TestClient:
+    copilot = Copilot(url, installation.objects, installation.embedder, home / "indexes")
+    api = create_app(copilot, clock=lambda: NOW, intake=Intake(bronze, url))
+    return TestClient(api, raise_server_exceptions=False)
