@@ -1,4 +1,4 @@
-"""Run every DAG once, each after the DAGs whose assets it waits for, in this one process and without a scheduler.
+"""Run every DAG of the chain once, each after the DAGs whose assets it waits for, in one process, without a scheduler.
 
 `python -m dags.in_order` is what the demo starts. Airflow's imports cost ~10 s a process and `dag.test()` ~50 ms a
 task, hence one process. It talks on standard output, one JSON object a line: `{"ready": true}` once the metadata
@@ -21,8 +21,12 @@ if TYPE_CHECKING:  # to import Airflow prints, which is too early before standar
 
 
 def in_order(dags: "Iterable[DAG]") -> "list[DAG]":
-    """Upstream first. Where the assets leave a choice, by name, so that two runs are alike."""
-    by_id = {dag.dag_id: dag for dag in sorted(dags, key=lambda dag: str(dag.dag_id))}
+    """Upstream first. Where the assets leave a choice, by name, so that two runs are alike.
+
+    A DAG that no asset ties to another has no place in the order, and is left out.
+    """
+    tied = [dag for dag in dags if _written(dag) or _read(dag)]
+    by_id = {dag.dag_id: dag for dag in sorted(tied, key=lambda dag: str(dag.dag_id))}
     writers: dict[str, set[str]] = {}
     for dag_id, dag in by_id.items():
         for asset in _written(dag):

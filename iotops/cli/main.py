@@ -7,6 +7,7 @@ import typer
 from iotops.cli import (
     answer,
     ask,
+    bronze,
     db,
     demo,
     evaluate,
@@ -41,6 +42,7 @@ app.add_typer(serve.app, name="serve")
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(warehouse.app, name="warehouse")
 app.add_typer(index.app, name="index")
+app.add_typer(bronze.app, name="bronze")
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(quarantine.app, name="quarantine")
 

@@ -1,11 +1,13 @@
-"""`iotops warehouse build`."""
+"""`iotops warehouse build|rebuild`."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from iotops.bootstrap import bootstrap
 from iotops.cli.options import Json, show
+from lakehouse.errors import Misused
 
 app = typer.Typer(help="Silver and gold, built from bronze by dbt.", no_args_is_help=True)
 
@@ -16,11 +18,6 @@ Check = Annotated[
 AllTenants = Annotated[
     str | None, typer.Option("--tenant", help="Taken for uniformity: a build always covers all tenants.")
 ]
-
-
-@app.callback()
-def nouns() -> None:
-    """Keeps `build` a verb: typer drops the name of a command that is alone."""
 
 
 @app.command()
@@ -43,3 +40,18 @@ def build(
 
         check_gold(app.database_url)
     show({**built.to_json(), "checked": check}, built.describe() + ("; checks passed" if check else ""), as_json)
+
+
+@app.command()
+def rebuild(
+    from_bronze: Annotated[bool, typer.Option("--from-bronze", help="Needed: all after bronze is dropped.")] = False,
+    tenant: AllTenants = None,  # noqa: ARG001 - a rebuild has no tenant
+    as_json: Json = False,
+) -> None:
+    """Drop landing, silver, gold and the index, make them again from bronze, and compare content hashes."""
+    from iotops.replay import rebuild as replay
+
+    if not from_bronze:
+        raise Misused("a rebuild drops landing, silver, gold and the index first: say so with --from-bronze")
+    done = replay(bootstrap(), now=datetime.now(UTC), say=lambda line: typer.echo(line, err=True))
+    show(done.to_json(), done.describe(), as_json)

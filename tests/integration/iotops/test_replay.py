@@ -1,0 +1,89 @@
+"""Dropped and made again from bronze: the same content, by hashes of its rows."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from iotops.bootstrap import App
+from iotops.replay import rebuild
+from lakehouse import database
+from lakehouse.content import content_hashes
+from lakehouse.errors import StepFailed
+from lakehouse.ingest import ingest_chats, ingest_documents, ingest_telemetry
+from lakehouse.maintenance import maintain
+from lakehouse.warehouse import build_warehouse
+from rag.indexing import build_index, promote
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def built(app: App, tmp_path: Path, now: datetime) -> App:
+    """Two days of files, each landed and built by itself, so that gold grew incrementally and has old versions."""
+    for day in (0, 1):
+        write(tmp_path, day)
+        at = now + day * DAY
+        ingest_telemetry(app.bronze, "default", tmp_path / "telemetry", now=at)
+        ingest_documents(app.bronze, "default", tmp_path / "documents", now=at)
+        ingest_chats(app.bronze, "default", tmp_path / "chats", now=at)
+        build(app)
+    version = build_index(app.database_url, app.embedder, app.settings.home / "indexes", now=now).version
+    promote(app.database_url, version.index_version, now=now)
+    return app
+
+
+def write(folder: Path, day: int) -> None:
+    for name in ("telemetry", "documents", "chats"):
+        (folder / name).mkdir(exist_ok=True)
+    rows = [f"pump-{pump},flow,2026-10-0{day + 1}T00:0{pump}:00Z,{pump + day},2.{day}" for pump in range(5)]
+    corrected = [f"pump-0,flow,2026-10-01T00:00:00Z,{90 + day},2.0"]
+    text = "\n".join(["device_id,metric,ts,value,firmware", *rows, *corrected])
+    (folder / "telemetry" / f"{day}.csv").write_text(text + "\n")
+    (folder / "documents" / "pump.md").write_text(f"# Pump\n\nIt holds {day + 5} bar.\n")
+    message = f'{{"channel": "ops", "message_id": "{day}", "ts": "2026-10-01T0{day}:00:00Z", "text": "Leak {day}"}}'
+    (folder / "chats" / f"{day}.jsonl").write_text(message + "\n")
+
+
+def build(app: App) -> None:
+    build_warehouse(app.database_url, app.bronze, dbt_project=app.settings.dbt_project, work=app.settings.home / "dbt")
+
+
+def test_a_rebuild_gives_the_same_content_and_the_same_index(built: App, now: datetime) -> None:
+    maintain(built.bronze, kept_hours=0)
+    build(built)  # takes note of the versions that maintenance made
+    done = rebuild(built, now=now, say=lambda _: None)
+    assert done.to_json()["same"] is True
+    assert done.before == done.after
+    assert len(done.after.tables) == 8
+    assert done.after.index is not None
+    assert "content hashes are the same" in done.describe()
+
+
+def test_what_bronze_held_beyond_the_last_build_is_named(built: App, tmp_path: Path, now: datetime) -> None:
+    (tmp_path / "more.csv").write_text("device_id,metric,ts,value\npump-9,flow,2026-10-05T00:00:00Z,1\n")
+    ingest_telemetry(built.bronze, "default", tmp_path / "more.csv", now=now)
+    done = rebuild(built, now=now, say=lambda _: None)
+    assert "bronze held more" in done.describe()
+    assert "gold.fct_readings," in done.describe()
+    assert "gold.documents" not in done.describe()
+
+
+def test_another_content_from_the_same_bronze_is_an_error(built: App, now: datetime) -> None:
+    with database.transaction(built.database_url) as connection:
+        connection.execute("update gold.fct_readings set value = value + 1 where device_id = 'pump-3'")
+    with pytest.raises(StepFailed, match=r"another content in gold\.fct_readings:"):
+        rebuild(built, now=now, say=lambda _: None)
+
+
+def test_a_content_hash_hangs_on_rows_and_not_on_their_order(database_url: str) -> None:
+    with database.transaction(database_url) as connection:
+        connection.execute("create schema gold")
+        connection.execute("create table gold.a (x int, y timestamptz)")
+        connection.execute("create table gold.b (x int, y timestamptz)")
+        connection.execute("insert into gold.a values (1, '2026-01-01T00:00:00Z'), (2, null), (2, null)")
+        connection.execute("set local timezone to 'Asia/Tokyo'")
+        connection.execute("insert into gold.b values (2, null), (1, '2026-01-01T09:00:00+09'), (2, null)")
+        same = content_hashes(connection)
+        connection.execute("delete from gold.b where ctid in (select ctid from gold.b where x = 2 limit 1)")
+        assert same["a"] == same["b"] != content_hashes(connection)["b"]
