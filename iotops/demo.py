@@ -58,7 +58,14 @@ class Demo:
 
 def demo_settings(settings: Settings) -> Settings:
     home = settings.home / "demo"
-    return replace(settings, home=home, database_url=None, bronze_url=(home / "bronze").as_uri(), inbox=home / "inbox")
+    return replace(
+        settings,
+        home=home,
+        database_url=None,
+        bronze_url=(home / "bronze").as_uri(),
+        inbox=home / "inbox",
+        connectors=home / "connectors.yaml",
+    )
 
 
 def run_demo(configured: Settings, say: Callable[[str], None], show: Callable[["Answer"], None]) -> Demo:

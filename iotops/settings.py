@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lakehouse.errors import Misused
@@ -17,12 +17,18 @@ class Settings:
     database_url: None means the Postgres embedded under `home`.
     bronze_url: `file://` or `s3://`; objects and Delta tables live below it. AWS_* are read by the S3 clients.
     inbox: the folder that the ingest DAGs read, one sub-folder a tenant: `<tenant>/{documents,chats,telemetry}`.
+    connectors: the YAML file that lists the origins to be read every hour.
+    kafka_brokers: host:port of one or more brokers, separated by commas.
     """
 
     home: Path
     database_url: str | None
     bronze_url: str
     inbox: Path
+    connectors: Path
+    slack_token: str | None = field(repr=False)
+    kafka_brokers: str
+    slack_url: str | None
     api_port: int
     ui_port: int
     airflow_port: int
@@ -50,6 +56,10 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         database_url=database_url,
         bronze_url=bronze_url.rstrip("/"),
         inbox=Path(environ.get("IOTOPS_INBOX") or home / "inbox").expanduser().resolve(),
+        connectors=Path(environ.get("IOTOPS_CONNECTORS") or home / "connectors.yaml").expanduser().resolve(),
+        slack_token=environ.get("IOTOPS_SLACK_TOKEN") or None,
+        slack_url=environ.get("IOTOPS_SLACK_URL") or None,
+        kafka_brokers=environ.get("IOTOPS_KAFKA_BROKERS") or "127.0.0.1:9092",
         api_port=_port(environ, "IOTOPS_API_PORT", 8000),
         ui_port=_port(environ, "IOTOPS_UI_PORT", 8501),
         airflow_port=_port(environ, "IOTOPS_AIRFLOW_PORT", 8080),
@@ -65,6 +75,10 @@ def child_environment(
         "IOTOPS_DATABASE_URL": settings.database_url or "",
         "IOTOPS_BRONZE_URL": settings.bronze_url,
         "IOTOPS_INBOX": str(settings.inbox),
+        "IOTOPS_CONNECTORS": str(settings.connectors),
+        "IOTOPS_SLACK_TOKEN": settings.slack_token or "",
+        "IOTOPS_SLACK_URL": settings.slack_url or "",
+        "IOTOPS_KAFKA_BROKERS": settings.kafka_brokers,
         "IOTOPS_API_PORT": str(settings.api_port),
         "IOTOPS_UI_PORT": str(settings.ui_port),
         "IOTOPS_AIRFLOW_PORT": str(settings.airflow_port),

@@ -63,7 +63,8 @@ TABLES: Final[Mapping[str, pa.Schema]] = {
         recorded_at=TIME,
     ),
     "quarantine": _schema(
-        "tenant_id source path record code reason raw_sha256 raw_size raw_holds stage flags refusal resolution recorded_at",
+        "tenant_id source path record code reason raw_sha256 raw_size raw_holds stage flags refusal resolution "
+        "recorded_at",
         record=pa.int64(),
         raw_size=pa.int64(),
         recorded_at=TIME,

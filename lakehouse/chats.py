@@ -1,27 +1,75 @@
 """Chat exports to messages, and the conversations that they make up to documents."""
 
-import hashlib
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
-from lakehouse.bronze import Bronze
-from lakehouse.errors import BadRecord
+from lakehouse.bronze import Bronze, equals
+from lakehouse.messages import CONTENT, land_messages, land_rows, news, rename_channels
 from lakehouse.quarantine import Refusal, Refusals
+from lakehouse.sources.chat_wire import read_chats, refuse_garbage
+from lakehouse.sources.exports import SUFFIXES, sort_of
+from lakehouse.sources.extractor import Extractor
 from lakehouse.sources.files import SourceFile, default_source, list_files, refuse_larger
-from lakehouse.sources.messages import Chat, day_of, read_chat_lines
-from lakehouse.sources.slack import read_slack_export
-from lakehouse.sources.text import decode
-from lakehouse.state import Row, State, deletion, differs, key_of, land_changes, live, read_state
+from lakehouse.sources.messages import Chat, stream_chat_lines
+from lakehouse.sources.text import check_text_file
+from lakehouse.state import Row
 from lakehouse.summary import IngestSummary
-from lakehouse.threads import EXTRACTION, Conversation, conversations
+from lakehouse.threads import Thread, land_conversations
+
+__all__ = ["CONTENT", "ingest_chats", "land_conversations", "land_messages", "news", "read_chat", "refuse_messages"]
 
 LARGEST = 200_000_000
-SUFFIXES = (".zip", ".jsonl", ".ndjson")
-CONTENT = ("thread_id", "author", "ts", "text", "edited_at", "deleted")
+# So many messages wait for those of further files to share a commit with.
+PORTION = 10_000
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A chat as bronze knows it: what it is called, and when the newest of its messages was written."""
+
+    channel: str
+    newest: datetime
+
+
+@dataclass
+class _Import:
+    """Messages on their way to bronze. given: the source, where it is not the export's own to say."""
+
+    bronze: Bronze
+    tenant_id: str
+    given: str | None
+    classification: str
+    now: datetime
+    landed: int = 0
+    files: set[str] = field(default_factory=set)
+    waiting: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    threads: dict[str, set[Thread]] = field(default_factory=lambda: defaultdict(set))
+
+    def add(self, chat: Chat, sha256: str) -> None:
+        source = self.given or chat.source
+        self.waiting[source] += [{**asdict(message), "object_sha256": sha256} for message in chat.messages]
+        if len(self.waiting[source]) >= PORTION:
+            self.flush(source)
+
+    def flush(self, source: str) -> None:
+        rows = self.waiting.pop(source, [])
+        landed = land_rows(self.bronze, self.tenant_id, source, rows, self.now)
+        self.landed += len(landed.rows)
+        self.files |= {row["object_sha256"] for row in landed.rows}
+        self.threads[source] |= landed.threads
+
+    def rename(self, source: str, place: str, old: str, new: str) -> None:
+        self.flush(source)
+        self.threads[source] |= rename_channels(self.bronze, self.tenant_id, source, {old: new}, self.now, place=place)
+
+    def finish(self) -> None:
+        for source in list(self.waiting):
+            self.flush(source)
+        for source, threads in self.threads.items():
+            land_conversations(self.bronze, self.tenant_id, source, self.classification, self.now, threads)
 
 
 def ingest_chats(
@@ -35,117 +83,115 @@ def ingest_chats(
 ) -> IngestSummary:
     """Land every message at `path` that is new or was changed, and the conversations that differ for it.
 
-    The default source is `slack:<workspace>` or `jsonl`, so that a longer export of the same place adds to what the
-    shorter one brought. Two places that have the same channels need a `source` each.
+    The default source is `slack:<workspace>`, `discord:<server>`, `telegram`, `mbox` or `jsonl`, so that a longer
+    export of the same place adds to what the shorter one brought. Two places that have the same channels need a
+    `source` each.
     """
     found = list_files(path)
     files = [file for file in found if path.is_file() or file.path.suffix.lower() in SUFFIXES]
-    refused = Refusals(bronze, tenant_id, "chats", source or default_source(path), now)
-    rows: dict[str, list[Row]] = defaultdict(list)
-    for file in files:
-        with refused.catching(file):
-            chat = _read(file)
-            name = source or chat.source
-            sha256 = bronze.objects.put_file(tenant_id, file.path)
-            constant = {"tenant_id": tenant_id, "source": name, "object_sha256": sha256, "recorded_at": now}
-            rows[name] += [{**constant, **asdict(message)} for message in chat.messages]
-            _refuse(refused, file, name, chat)
+    flags = {"classification": classification} | ({"source": source} if source else {})
+    refused = Refusals(bronze, tenant_id, "chats", source or default_source(path), now, flags)
+    run = _Import(bronze, tenant_id, source, classification, now)
+    with Extractor() as extractor:
+        for file in files:
+            with refused.catching(file):
+                _read(run, extractor, file, refused)
     refused.record()
-    landed: list[Row] = []
-    for name, messages in rows.items():
-        landed += land_changes(bronze, "messages", tenant_id, name, partial(_news, messages))
-        _land_conversations(bronze, tenant_id, name, classification, now)
-    changed = len({row["object_sha256"] for row in landed})
+    run.finish()
     return IngestSummary(
         stage="chats",
         read=len(files),
-        landed=changed,
-        unchanged=len(files) - changed - refused.files,
+        landed=len(run.files),
+        unchanged=max(0, len(files) - len(run.files) - refused.files),
         ignored=len(found) - len(files),
-        rows=len(landed),
+        rows=run.landed,
         reasons=refused.reasons,
         refused=refused.shown,
     )
 
 
-def _read(file: SourceFile) -> Chat:
-    suffix = file.path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise BadRecord("unsupported_type", f"'{suffix}' is no type of chat export: use {', '.join(SUFFIXES)}")
-    refuse_larger(file.path, LARGEST)
-    if suffix == ".zip":
-        return read_slack_export(file.path)
-    data = file.path.read_bytes()
-    decode(data)
-    return read_chat_lines(data)
+def read_chat(file: SourceFile) -> Chat:
+    """All that the file holds. Raises BadRecord."""
+    with Extractor() as extractor:
+        parts = list(_parts(extractor, file))
+    messages = tuple(message for part in parts for message in part.messages)
+    return Chat(parts[0].source if parts else "", messages, tuple(bad for part in parts for bad in part.bad))
 
 
-def _refuse(refused: Refusals, file: SourceFile, source: str, chat: Chat) -> None:
+def refuse_messages(refused: Refusals, name: str, source: str, chat: Chat, export: str) -> None:
+    """export: the file's bytes. What is cut out of an archive means something only beside its lists of names."""
     for bad in chat.bad:
-        sha256 = refused.bronze.objects.put(refused.tenant_id, bad.raw)
-        path = f"{file.name}/{bad.member}" if bad.member else file.name
-        refused.add(Refusal(source, path, bad.code, bad.reason, sha256, len(bad.raw), bad.record))
+        flags = {**(refused.flags or {}), **({"export": export, "member": bad.member} if bad.member else {})}
+        sha256 = export if bad.raw is None else refused.bronze.objects.put(refused.tenant_id, bad.raw)
+        path = f"{name}/{bad.member}" if bad.member else name
+        size = 0 if bad.raw is None else len(bad.raw)
+        refused.add(Refusal(source, path, bad.code, bad.reason, sha256, size, bad.record, flags))
 
 
-def _news(messages: Iterable[Row], state: State) -> list[Row]:
-    """Of each message the last version in the files, where it says more than the one that is known."""
-    latest = dict(state.rows)
-    changed: dict[tuple[str, ...], Row] = {}
-    for message in messages:
-        key = key_of("messages", message)
-        if _newer(message, latest.get(key)):
-            latest[key] = changed[key] = message
-    return list(changed.values())
+def _parts(extractor: Extractor, file: SourceFile) -> Iterator[Chat]:
+    refuse_larger(file.path, LARGEST)
+    sort = sort_of(file.path)
+    if sort in ("json", "lines"):
+        check_text_file(file.path)
+    if sort != "lines":
+        yield from read_chats(extractor, file.path, sort)
+        return
+    bad = 0
+    for part in stream_chat_lines(file.path):  # a line at a time needs no worker to be harmless
+        yield part
+        bad += len(part.bad)
+        refuse_garbage(bad)
 
 
-def _newer(message: Row, known: Row | None) -> bool:
-    """An older export must not undo an edit, a deletion or the start of a thread that a newer one told of."""
+def _read(run: _Import, extractor: Extractor, file: SourceFile, refused: Refusals) -> None:
+    sha256: str | None = None
+    known: dict[str, dict[str, _Place]] = {}
+    seen: dict[tuple[str, str], _Place] = {}
+    for chat in _parts(extractor, file):
+        sha256 = sha256 or run.bronze.objects.put_file(run.tenant_id, file.path)
+        source = run.given or chat.source
+        refuse_messages(refused, file.name, source, chat, sha256)
+        if chat.place is not None and chat.messages:
+            if source not in known:
+                run.flush(source)
+                known[source] = _places(run, source)
+            _note(seen, source, chat)
+            chat = _as_known(chat, known[source].get(chat.place))
+        run.add(chat, sha256)
+    for (source, place), now in seen.items():
+        before = known[source].get(place)
+        if before is not None and before.channel != now.channel and before.newest <= now.newest:
+            run.rename(source, place, before.channel, now.channel)
+
+
+def _as_known(chat: Chat, known: _Place | None) -> Chat:
+    """Under the name that bronze has for it, until it is known that the export is the newer one."""
     if known is None:
-        return True
-    if not differs({name: message[name] for name in CONTENT}, known):
-        return False
-    if known["deleted"] and not message["deleted"]:
-        return False
-    if known["edited_at"] != message["edited_at"]:
-        return known["edited_at"] is None or (message["edited_at"] or known["ts"]) > known["edited_at"]
-    left_its_thread = message["thread_id"] == day_of(message["ts"]) != known["thread_id"]
-    return message["deleted"] or not left_its_thread
+        return chat
+    return replace(chat, messages=tuple(replace(message, channel=known.channel) for message in chat.messages))
 
 
-def _land_conversations(bronze: Bronze, tenant_id: str, source: str, classification: str, now: datetime) -> None:
-    """All of the source are written anew and compared, so a run that was cut off after its messages is made good."""
-    made = conversations(read_state(bronze, "messages", tenant_id, source).rows.values())
-    constant = {"tenant_id": tenant_id, "source": source, "classification": classification, "recorded_at": now}
-    rows = [(_document(conversation, constant), conversation.text.encode()) for conversation in made]
-    paths = {conversation.path for conversation in made}
-
-    def decide(state: State) -> list[Row]:
-        changed = [(row, text) for row, text in rows if differs(row, state.rows.get((row["path"],)))]
-        for _, text in changed:
-            bronze.objects.put(tenant_id, text)
-        gone = [row for row in live(state) if row["extraction"] == EXTRACTION and row["path"] not in paths]
-        return [row for row, _ in changed] + [deletion(row, now) for row in gone]
-
-    land_changes(bronze, "documents", tenant_id, source, decide)
+def _note(seen: dict[tuple[str, str], _Place], source: str, chat: Chat) -> None:
+    name = (source, chat.place or "")
+    newest = max(message.ts for message in chat.messages)
+    if name in seen:
+        newest = max(newest, seen[name].newest)
+    seen[name] = _Place(chat.messages[0].channel, newest)
 
 
-def _document(conversation: Conversation, constant: Row) -> Row:
-    text = conversation.text.encode()
-    return {
-        **constant,
-        "path": conversation.path,
-        "kind": "chat_thread",
-        "title": conversation.title,
-        "object_sha256": hashlib.sha256(text).hexdigest(),
-        "raw_sha256": conversation.raw_sha256,
-        "media_type": "text/plain",
-        "extraction": EXTRACTION,
-        "byte_start": 0,
-        "byte_end": len(text),
-        "product": None,
-        "version_from": None,
-        "version_to": None,
-        "valid_from": conversation.started_at,
-        "url": None,
-        "deleted": False,
-    }
+def _places(run: _Import, source: str) -> dict[str, _Place]:
+    """By the ids of chats, with which those of their messages begin."""
+    predicate = equals("tenant_id", run.tenant_id) & equals("source", source)
+    rows, _ = run.bronze.stream("messages", predicate=predicate)
+    places: dict[str, _Place] = {}
+    versions: dict[str, int] = {}
+    for batch in rows:
+        for row in batch.select(["channel", "message_id", "ts", "deleted", "bronze_version"]).to_pylist():
+            place = row["message_id"].partition("-")[0]
+            known, version = places.get(place), versions.get(place, -1)
+            if row["deleted"]:
+                continue
+            channel = row["channel"] if known is None or row["bronze_version"] >= version else known.channel
+            places[place] = _Place(channel, row["ts"] if known is None else max(row["ts"], known.newest))
+            versions[place] = max(version, row["bronze_version"])
+    return places

@@ -1,46 +1,51 @@
 """Documents to objects and manifest rows: one row for each version of each path, and one for each that is gone."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from lakehouse.bronze import Bronze
-from lakehouse.errors import Misused, WouldDeleteEverything
-from lakehouse.quarantine import Refusals
-from lakehouse.sources.documents import LARGEST, PDF_EXTRACTION, Parsed, media_type, read_document
+from lakehouse.connectors.folder import Folder
+from lakehouse.connectors.protocol import Change, Changes, Connector, Withheld
+from lakehouse.errors import BadRecord, IotopsError, WouldDeleteEverything
+from lakehouse.manifest import Flags, Origin, read_row
+from lakehouse.quarantine import Refusal, Refusals
 from lakehouse.sources.extractor import Extractor
-from lakehouse.sources.files import SourceFile, default_source, list_files, refuse_larger
-from lakehouse.sources.front_matter import KINDS, Stated
 from lakehouse.state import Row, State, deletion, differs, land_changes, live, read_state
 from lakehouse.summary import IngestSummary
 from lakehouse.threads import EXTRACTION as CHAT
 
 Progress = Callable[[int, int], None]
 
-
-@dataclass(frozen=True)
-class Flags:
-    """What the command says about every file; what a document states about itself wins."""
-
-    product: str | None
-    version: str | None
-    kind: str | None
-    classification: str
+# What is fetched lands in portions: one that is cut off has most of it in bronze, and no list of rows grows for ever.
+PORTION: Final = 500
+PORTION_BYTES: Final = 64_000_000
 
 
 @dataclass(frozen=True)
-class _Ingest:
-    """One run over one source."""
+class Intake:
+    """One run over one origin. place: what a person calls it; its last part may tell the kind of what it holds."""
 
     bronze: Bronze
     tenant_id: str
-    source: str
-    folder_name: str
+    connector: Connector[bytes]
+    place: str
     flags: Flags
     now: datetime
-    known: State
-    extractor: Extractor
+    allow_empty: bool = False
+    progress: Progress | None = None
+
+
+@dataclass
+class _Portion:
+    """failure: what ended it before its time."""
+
+    changes: list[Change] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    size: int = 0
+    failure: IotopsError | None = None
 
 
 def ingest_documents(
@@ -62,119 +67,124 @@ def ingest_documents(
     A file that is refused leaves what landed from it before as it is. Only the ingest of a folder records deletions,
     and only those of its own `source`.
     """
-    if kind is not None and kind not in KINDS:
-        raise Misused(f"'{kind}' is no kind of document: use one of {', '.join(KINDS)}")
-    found = list_files(path)
-    files = [file for file in found if path.is_file() or media_type(file.name)]
-    source = source or default_source(path)
-    known = read_state(bronze, "documents", tenant_id, source)
-    if path.is_dir() and not files and not allow_empty and (count := len(_of_files(known))):
-        raise WouldDeleteEverything(path, count)
     flags = Flags(product, version, kind, classification)
-    refused = Refusals(bronze, tenant_id, "documents", source, now)
-    rows: list[Row] = []
+    folder = Folder(path, source)
+    listed = folder.list_changes(None)
+    intake = Intake(bronze, tenant_id, folder, str(path.resolve()), flags, now, allow_empty, progress)
+    return land_listed(intake, listed)
+
+
+def land_listed(intake: Intake, listed: Changes) -> IngestSummary:
+    """Fetch what is listed and land it, portion by portion; with the last one also what is gone.
+
+    Where the origin fails on the way, what was read of it lands before its error goes on.
+    """
+    if listed.present is not None and not listed.present and not intake.allow_empty:
+        _refuse_to_empty(intake)
+    refused = Refusals(intake.bronze, intake.tenant_id, "documents", intake.connector.source, intake.now)
+    summary = IngestSummary("documents", unchanged=listed.unchanged, ignored=listed.ignored)
+    done, is_last = 0, False
     with Extractor() as extractor:
-        run = _Ingest(bronze, tenant_id, source, path.resolve().name, flags, now, known, extractor)
-        for done, file in enumerate(files, start=1):
-            with refused.catching(file):
-                rows.append(_read(run, file))
-            if progress:
-                progress(done, len(files))
-    refused.record()
-    decide = _decision(rows, files if path.is_dir() else None, now)
-    changes = land_changes(bronze, "documents", tenant_id, source, decide)
-    deleted = sum(bool(row["deleted"]) for row in changes)
-    landed = len(changes) - deleted
-    return IngestSummary(
-        stage="documents",
-        read=len(files),
-        landed=landed,
-        unchanged=len(rows) - landed,
-        deleted=deleted,
-        ignored=len(found) - len(files),
-        reasons=refused.reasons,
-        refused=refused.shown,
-    )
+        while not is_last:
+            portion = _fetch(intake, _origin(intake, extractor), listed.changes, done, refused)
+            done += len(portion.changes)
+            is_last = done == len(listed.changes) and portion.failure is None
+            refused.record()
+            summary += _land(intake, portion, listed.present if is_last else None)
+            if portion.failure:
+                raise portion.failure
+    return summary + IngestSummary("documents", reasons=refused.reasons, refused=refused.shown)
 
 
-def _decision(rows: list[Row], files: list[SourceFile] | None, now: datetime) -> Callable[[State], list[Row]]:
-    """`files`: all that the folder holds now; None where a single file says nothing about the others."""
+def _origin(intake: Intake, extractor: Extractor) -> Origin:
+    label = intake.place.rstrip("/").rpartition("/")[2]
+    source = intake.connector.source
+    return Origin(intake.bronze.objects, extractor, intake.tenant_id, source, label, intake.flags, intake.now)
+
+
+def _refuse_to_empty(intake: Intake) -> None:
+    known = read_state(intake.bronze, "documents", intake.tenant_id, intake.connector.source)
+    if count := len(_of_files(known)):
+        raise WouldDeleteEverything(intake.place, count)
+
+
+def _fetch(intake: Intake, origin: Origin, changes: Sequence[Change], start: int, refused: Refusals) -> _Portion:
+    upcoming = changes[start : start + PORTION]
+    portion = _Portion()
+    if not upcoming:
+        return portion
+    keys = [(change.name,) for change in upcoming]
+    known = read_state(intake.bronze, "documents", intake.tenant_id, intake.connector.source, keys)
+    for done, change in enumerate(upcoming, start=start + 1):
+        try:
+            if not change.deleted:
+                _take(intake.connector, origin, change, known.rows.get((change.name,)), portion, refused)
+        except IotopsError as failure:
+            portion.failure = failure
+            break
+        portion.changes.append(change)
+        if intake.progress:
+            intake.progress(done, len(changes))
+        if portion.size >= PORTION_BYTES:
+            break
+    return portion
+
+
+def _take(
+    connector: Connector[bytes], origin: Origin, change: Change, known: Row | None, portion: _Portion, refused: Refusals
+) -> None:
+    try:
+        data = connector.fetch(change)
+        portion.size += len(data)
+        portion.rows.append(read_row(origin, change, data, known))
+    except BadRecord as error:
+        _refuse(refused, origin, change, error)
+
+
+def _refuse(refused: Refusals, origin: Origin, change: Change, error: BadRecord) -> None:
+    """With its bytes, where there are any."""
+    content = error.content if isinstance(error, Withheld) else b""
+    sha256, size = None, 0
+    try:
+        if isinstance(content, Path):
+            sha256, size = refused.bronze.objects.put_file(refused.tenant_id, content), content.stat().st_size
+        elif isinstance(error, Withheld):
+            sha256, size = refused.bronze.objects.put(refused.tenant_id, content), len(content)
+    except FileNotFoundError:  # removed since it was looked at: there are no bytes to keep
+        sha256, size = None, 0
+    flags = {**asdict(origin.flags), "label": origin.label, "facts": dict(change.facts)}
+    refused.add(Refusal(refused.source, change.name, error.code, error.reason, sha256, size, flags=flags))
+
+
+def _land(intake: Intake, portion: _Portion, present: Collection[str] | None) -> IngestSummary:
+    """present: all that the origin holds, with its last portion; what is known beyond it is gone."""
+    names = {change.name for change in portion.changes}
+    deleted = {change.name for change in portion.changes if change.deleted}
 
     def decide(state: State) -> list[Row]:
-        changed = [row for row in rows if differs(row, state.rows.get((row["path"],)))]
-        if files is None:
-            return changed
-        present = {file.name for file in files}
-        return changed + [deletion(row, now) for row in _of_files(state) if row["path"] not in present]
+        changed = [row for row in portion.rows if differs(row, state.rows.get((row["path"],)))]
+        gone = [
+            row
+            for row in _of_files(state)
+            if row["path"] in deleted or (present is not None and row["path"] not in present)
+        ]
+        return changed + [deletion(row, intake.now) for row in gone]
 
-    return decide
+    if not names and present is None:
+        return IngestSummary("documents")
+    keys = None if present is not None else [(name,) for name in sorted(names)]
+    rows = land_changes(intake.bronze, "documents", intake.tenant_id, intake.connector.source, decide, keys)
+    gone = sum(bool(row["deleted"]) for row in rows)
+    landed = len(rows) - gone
+    return IngestSummary(
+        "documents",
+        read=len(names - deleted),
+        landed=landed,
+        unchanged=len(portion.rows) - landed,
+        deleted=gone,
+    )
 
 
 def _of_files(state: State) -> list[Row]:
     """Conversations may share the name of the source; no folder's listing says that they are gone."""
     return [row for row in live(state) if row["extraction"] != CHAT]
-
-
-def _read(run: _Ingest, file: SourceFile) -> Row:
-    """The row of a file whose objects are stored. Raises BadRecord."""
-    refuse_larger(file.path, LARGEST)
-    data = file.path.read_bytes()
-    raw_sha256 = run.bronze.objects.put(run.tenant_id, data)
-    known = run.known.rows.get((file.name,))
-    if known is not None and _holds_text_of(run, known, raw_sha256):
-        return _row(run, file, _known_text(known), raw_sha256, known["object_sha256"])
-    parsed = read_document(file.name, data, run.extractor)
-    object_sha256 = raw_sha256 if parsed.text is None else run.bronze.objects.put(run.tenant_id, parsed.text)
-    return _row(run, file, parsed, raw_sha256, object_sha256)
-
-
-def _holds_text_of(run: _Ingest, known: Row, raw_sha256: str) -> bool:
-    """A PDF is read once: the same bytes, read by the same version of the reader, give the same text."""
-    return (known["raw_sha256"], known["extraction"]) == (raw_sha256, PDF_EXTRACTION) and run.bronze.objects.exists(
-        run.tenant_id, known["object_sha256"]
-    )
-
-
-def _known_text(known: Row) -> Parsed:
-    return Parsed(
-        media_type=known["media_type"],
-        extraction=known["extraction"],
-        title=known["title"],
-        stated=Stated(),
-        byte_start=known["byte_start"],
-        byte_end=known["byte_end"],
-    )
-
-
-def _row(run: _Ingest, file: SourceFile, parsed: Parsed, raw_sha256: str, object_sha256: str) -> Row:
-    stated, flags = parsed.stated, run.flags
-    return {
-        "tenant_id": run.tenant_id,
-        "source": run.source,
-        "path": file.name,
-        "kind": stated.kind or flags.kind or kind_of(f"{run.folder_name}/{file.name}"),
-        "title": parsed.title,
-        "object_sha256": object_sha256,
-        "raw_sha256": raw_sha256,
-        "media_type": parsed.media_type,
-        "extraction": parsed.extraction,
-        "byte_start": parsed.byte_start,
-        "byte_end": parsed.byte_end,
-        "product": stated.product or flags.product,
-        "version_from": stated.version or flags.version,
-        "version_to": stated.version_to,
-        "valid_from": stated.valid_from,
-        "classification": stated.classification or flags.classification,
-        "url": stated.url,
-        "deleted": False,
-        "recorded_at": run.now,
-    }
-
-
-def kind_of(path: str) -> str:
-    """By names: `runbook` anywhere in the path, or a release note's usual file names; else a manual."""
-    lower = path.lower()
-    if "runbook" in lower:
-        return "runbook"
-    name = lower.rpartition("/")[2]
-    return "release_note" if "release" in name or "changelog" in name else "manual"

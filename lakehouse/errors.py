@@ -22,6 +22,7 @@ IotopsError
 │   ├── WouldDeleteEverything
 │   ├── PromotionRefused
 │   ├── CorruptObject
+│   ├── OriginRefused
 │   └── CitationMismatch
 └── StepFailed                   a tool that we run reported a failure        (CLI 1, HTTP 500)
 
@@ -156,6 +157,13 @@ class CorruptObject(Refused):
             f"the bytes at {where} are not those of object {sha256}: the storage damaged or changed them; "
             "restore this object from a backup of bronze"
         )
+
+
+class OriginRefused(Refused):
+    """The origin answers, and says that we may not read it."""
+
+    def __init__(self, origin: str, code: str, remedy: str) -> None:
+        super().__init__(f"{origin} refuses to be read ({code}): {remedy}")
 
 
 class CitationMismatch(Refused):

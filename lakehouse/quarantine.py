@@ -1,13 +1,14 @@
 """What was refused on its way into bronze: the raw bytes as an object, and a row that says why.
 
-`raw_sha256` names the refused file. For a single record (`record` is its row number, counted from 1) it names the
-record's own bytes where the source cuts lines (chats), else the file that holds the row (telemetry).
+`raw_sha256` names the refused file. For a single record (`record` is its row number, counted from 1) `raw_holds` says
+whether it names the `record`'s own bytes or those of the `file` around it. The table only grows: a row with `refusal`
+says what became of the refusal of that id.
 """
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -16,16 +17,22 @@ from typing import Any
 
 import pyarrow as pa
 
-from lakehouse.bronze import TABLES, Bronze, equals
-from lakehouse.errors import BadRecord
+from lakehouse.bronze import TABLES, Bronze, Commit, Snapshot, equals
+from lakehouse.errors import BadRecord, NotFound
 from lakehouse.sources.files import SourceFile
+from lakehouse.sources.tabular import SUFFIXES
 
 SHOWN = 20
+ID_LENGTH = 16
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """One file or record that was refused; its bytes are stored already."""
+    """One file or record that was refused; its bytes are stored already.
+
+    flags: what the command, or the origin, said of it that its bytes do not; a second try needs them.
+    """
 
     source: str
     path: str
@@ -34,6 +41,7 @@ class Refusal:
     raw_sha256: str | None
     raw_size: int
     record: int | None = None
+    flags: Mapping[str, Any] | None = None
 
     def describe(self) -> str:
         where = self.path if self.record is None else f"{self.path}, row {self.record}"
@@ -42,13 +50,17 @@ class Refusal:
 
 @dataclass
 class Refusals:
-    """What one ingest refuses. `record` writes the table; what it holds for the same bytes and cause is not doubled."""
+    """What one ingest refuses. `record` writes the table; what it holds for the same bytes and cause is not doubled.
+
+    flags: of every refusal that has none of its own.
+    """
 
     bronze: Bronze
     tenant_id: str
     stage: str
     source: str
     now: datetime
+    flags: Mapping[str, Any] | None = None
     files: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     _shown: list[Refusal] = field(default_factory=list)
@@ -73,6 +85,7 @@ class Refusals:
             self._refuse_file(file, unreadable, None, 0)
 
     def add(self, refusal: Refusal) -> None:
+        """Of a single record the bytes are its own."""
         self._unrecorded.append(refusal)
         self._count({refusal.code: 1}, [refusal])
 
@@ -84,6 +97,7 @@ class Refusals:
         self._count(codes, [Refusal(self.source, file.name, raw_sha256=sha256, raw_size=size, **row) for row in shown])
         schema = TABLES["quarantine"]
         same = self._constant() | {"source": self.source, "path": file.name, "raw_sha256": sha256, "raw_size": size}
+        same |= {"raw_holds": "file", "flags": _flags_text(self.flags), "refusal": None, "resolution": None}
         columns = {
             name: pa.repeat(pa.scalar(value, schema.field(name).type), len(rows)) for name, value in same.items()
         }
@@ -91,13 +105,19 @@ class Refusals:
         return pa.table(columns).select(schema.names).cast(schema)
 
     def record(self) -> None:
-        rows = {
-            self._transaction(refusal): pa.Table.from_pylist([self._constant() | asdict(refusal)], TABLES["quarantine"])
-            for refusal in self._unrecorded
-        }
-        if rows:
-            self.bronze.append_missing("quarantine", rows)
+        """What was superseded and is now refused again is open again."""
+        rows = [self._row(refusal) for refusal in self._unrecorded]
         self._unrecorded.clear()
+
+        def decide(snapshot: Snapshot) -> Commit | None:
+            new = {transaction(row): row for row in rows if _is_news(snapshot, row)}
+            if not new:
+                return None
+            table = pa.Table.from_pylist(list(new.values()), TABLES["quarantine"])
+            return Commit(table, dict.fromkeys(new, snapshot.version + 1))
+
+        if rows:
+            self.bronze.commit("quarantine", decide)
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -118,19 +138,96 @@ class Refusals:
     def _constant(self) -> dict[str, Any]:
         return {"tenant_id": self.tenant_id, "stage": self.stage, "recorded_at": self.now}
 
-    def _transaction(self, refusal: Refusal) -> str:
-        parts = [self.stage, refusal.source, refusal.path, refusal.raw_sha256, refusal.code, refusal.record]
-        return f"quarantine:{self.tenant_id}:{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}"
+    def _row(self, refusal: Refusal) -> Row:
+        holds = "file" if refusal.record is None else "record"
+        flags = _flags_text(self.flags if refusal.flags is None else refusal.flags)
+        return self._constant() | asdict(refusal) | {"raw_holds": holds, "flags": flags}
+
+
+def transaction(row: Row) -> str:
+    return f"quarantine:{row['tenant_id']}:{_digest(row)}"
+
+
+def refusal_id(row: Row) -> str:
+    """The same for the same bytes, refused at the same place for the same cause."""
+    return _digest(row)[:ID_LENGTH]
+
+
+def resolution_name(tenant_id: str, resolution: str, refusal: str) -> str:
+    return f"{resolution}:{tenant_id}:{refusal}"
 
 
 def list_refused(
-    bronze: Bronze, tenant_id: str, code: str | None = None, source: str | None = None
+    bronze: Bronze,
+    tenant_id: str,
+    code: str | None = None,
+    source: str | None = None,
+    *,
+    resolved: bool = False,
 ) -> list[dict[str, Any]]:
-    """The rows of the table, oldest first, and by source, path and record within one ingest."""
-    table, _ = bronze.changes("quarantine", predicate=equals("tenant_id", tenant_id))
-    rows = table.sort_by([(name, "ascending") for name in ("recorded_at", "source", "path", "record")])
-    return [
-        row
-        for row in rows.drop_columns(["bronze_version"]).to_pylist()
-        if code in (None, row["code"]) and source in (None, row["source"])
-    ]
+    """What is refused, oldest first, and by source, path and record within one ingest; with `resolved` also what was.
+
+    Each has an `id`; `flags` is what was said of it; `resolution` and `resolved_at` tell what became of it.
+    """
+    predicate = equals("tenant_id", tenant_id)
+    if source is not None:
+        predicate &= equals("source", source)
+    table, _ = bronze.changes("quarantine", predicate=predicate)
+    found = [row for row in fold(table.to_pylist()).values() if resolved or row["resolution"] is None]
+    return sorted((row for row in found if code in (None, row["code"])), key=_order)
+
+
+def find_refused(bronze: Bronze, tenant_id: str, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Raises NotFound for an id that nothing has."""
+    known = {row["id"]: row for row in list_refused(bronze, tenant_id, resolved=True)}
+    for wanted in ids:
+        if wanted not in known:
+            raise NotFound(f"nothing in quarantine has the id '{wanted}': 'iotops quarantine list --all' shows the ids")
+    return [known[wanted] for wanted in dict.fromkeys(ids)]
+
+
+def fold(rows: Iterable[Row]) -> dict[str, dict[str, Any]]:
+    """Refusals by id, as the rows of the table, oldest first, leave them."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        known = found.get(refusal_id(row) if row["refusal"] is None else row["refusal"])
+        if row["refusal"] is None:
+            if known is None or known["resolution"] == "superseded":
+                found[refusal_id(row)] = _opened(row)
+        elif known is not None:
+            resolved_at = row["recorded_at"] if row["resolution"] else None
+            known |= {name: row[name] for name in ("code", "reason", "resolution")} | {"resolved_at": resolved_at}
+    return found
+
+
+def _opened(row: Row) -> dict[str, Any]:
+    holds = row["raw_holds"] or ("record" if _came_alone(row) else "file")
+    flags = json.loads(row["flags"]) if row["flags"] else {}
+    said = {name: value for name, value in row.items() if name != "refusal"}
+    return {"id": refusal_id(row), **said, "raw_holds": holds, "flags": flags, "resolved_at": None}
+
+
+def _came_alone(row: Row) -> bool:
+    """A record of a stream or of a request; a row of a file is refused by the file's name."""
+    return row["record"] is not None and not row["path"].lower().endswith(SUFFIXES)
+
+
+def _is_news(snapshot: Snapshot, row: Row) -> bool:
+    recorded = snapshot.position(transaction(row))
+    if recorded is None:
+        return True
+    superseded = snapshot.position(resolution_name(row["tenant_id"], "superseded", refusal_id(row)))
+    return superseded is not None and superseded >= recorded
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    return row["recorded_at"], row["source"], row["path"], row["record"] is not None, row["record"] or 0
+
+
+def _flags_text(flags: Mapping[str, Any] | None) -> str | None:
+    return json.dumps(flags, sort_keys=True) if flags else None
+
+
+def _digest(row: Row) -> str:
+    parts = [row[name] for name in ("stage", "source", "path", "raw_sha256", "code", "record")]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

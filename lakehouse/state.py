@@ -28,7 +28,7 @@ def key_of(table: str, row: Row) -> Key:
 
 def read_state(bronze: Bronze, table: str, tenant_id: str, source: str, keys: Collection[Key] | None = None) -> State:
     """keys: of these only, which spares reading the others."""
-    return _read(bronze.snapshot(table), table, tenant_id, source, keys)
+    return state_of(bronze.snapshot(table), table, tenant_id, source, keys)
 
 
 def land_changes(
@@ -48,14 +48,16 @@ def land_changes(
 
     def decide_rows(snapshot: Snapshot) -> Commit | None:
         nonlocal rows
-        rows = list(decide(_read(snapshot, table, tenant_id, source, keys)))
+        rows = list(decide(state_of(snapshot, table, tenant_id, source, keys)))
         return Commit(pa.Table.from_pylist(rows, schema=TABLES[table])) if rows else None
 
     bronze.commit(table, decide_rows)
     return rows
 
 
-def _read(snapshot: Snapshot, table: str, tenant_id: str, source: str, keys: Collection[Key] | None) -> State:
+def state_of(snapshot: Snapshot, table: str, tenant_id: str, source: str, keys: Collection[Key] | None) -> State:
+    if keys is not None and not keys:
+        return State({})
     wanted = equals("tenant_id", tenant_id) & equals("source", source)
     if keys is not None:  # by the last part of the key, which tells most apart; the rest is compared below
         wanted &= pc.field(KEYS[table][-1]).isin(sorted({key[-1] for key in keys}))

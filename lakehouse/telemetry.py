@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
 
-from lakehouse.bronze import Bronze
+from lakehouse.bronze import TABLES, Bronze
 from lakehouse.errors import BadRecord
 from lakehouse.quarantine import Refusals
 from lakehouse.sources.files import SourceFile, default_source, list_files, refuse_larger
@@ -24,12 +24,16 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class _Stored:
-    """A file whose bytes are an object. stamp: size and time by which a later change is noticed."""
+class Stored:
+    """A file whose bytes are an object. stamp: size and time by which a later change is noticed.
+
+    redriven: a further name by which bronze remembers that all of it is there.
+    """
 
     file: SourceFile
     origin: Origin
     stamp: tuple[int, int]
+    redriven: str | None = None
 
     @property
     def transaction(self) -> str:
@@ -41,7 +45,7 @@ class _Stored:
 
 
 @dataclass
-class _Run:
+class Run:
     """Rows on their way to bronze, by table and transaction; written when many, so that files share commits.
 
     The readings of a part are written last: their transaction says that all of the part is there.
@@ -83,18 +87,19 @@ def ingest_telemetry(
     """
     found = list_files(path)
     files = [file for file in found if path.is_file() or file.path.suffix.lower() in SUFFIXES]
-    refused = Refusals(bronze, tenant_id, "telemetry", source or default_source(path), now)
-    stored: dict[str, _Stored] = {}
+    flags = {name: value for name, value in (("device", device), ("metric", metric)) if value}
+    refused = Refusals(bronze, tenant_id, "telemetry", source or default_source(path), now, flags)
+    stored: dict[str, Stored] = {}
     for file in files:
         with refused.catching(file):
-            origin = Origin(tenant_id, refused.source, "", now, _named(device, file), _named(metric, file))
-            candidate = _store(bronze, file, origin)
+            origin = Origin(tenant_id, refused.source, "", now, named(device, file), named(metric, file))
+            candidate = store(bronze, file, origin)
             stored.setdefault(candidate.transaction, candidate)
     todo = stored.keys() - bronze.landed("telemetry", stored)
-    run, landed = _Run(bronze, refused), 0
+    run, landed = Run(bronze, refused), 0
     for number, candidate in enumerate((stored[name] for name in stored if name in todo), start=1):
         with refused.catching(candidate.file):
-            _load(run, candidate)
+            load_parts(run, candidate, candidate.transaction, read_parts(candidate))
             landed += 1
         if progress:
             progress(number, len(todo))
@@ -112,7 +117,7 @@ def ingest_telemetry(
     )
 
 
-def _store(bronze: Bronze, file: SourceFile, origin: Origin) -> _Stored:
+def store(bronze: Bronze, file: SourceFile, origin: Origin) -> Stored:
     stamp = _stamp(file)
     suffix = file.path.suffix.lower()
     if suffix not in SUFFIXES:
@@ -121,7 +126,7 @@ def _store(bronze: Bronze, file: SourceFile, origin: Origin) -> _Stored:
     if suffix != ".parquet":
         check_text_file(file.path)
     sha256 = bronze.objects.put_file(origin.tenant_id, file.path)
-    return _Stored(file, replace(origin, object_sha256=sha256), stamp)
+    return Stored(file, replace(origin, object_sha256=sha256), stamp)
 
 
 def _stamp(file: SourceFile) -> tuple[int, int]:
@@ -129,25 +134,27 @@ def _stamp(file: SourceFile) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-def _named(flag: str | None, file: SourceFile) -> str | None:
+def named(flag: str | None, file: SourceFile) -> str | None:
     return flag.replace("{stem}", Path(file.name).stem) if flag else None
 
 
-def _load(run: _Run, stored: _Stored) -> None:
+def load_parts(run: Run, stored: Stored, transaction: str, parts: Iterable[Sorted]) -> None:
     """A large file is written in parts; the last bears the name of the file, so that a file without it is taken up
     again where it was left."""
     waiting: Sorted | None = None
-    for number, part in enumerate(_read(stored)):
+    for number, part in enumerate(parts):
         if waiting is not None:
-            _add(run, stored, f"{stored.transaction}#{number}", waiting)
+            _add(run, stored, f"{transaction}#{number}", waiting)
         waiting = part
     if _stamp(stored.file) != stored.stamp:
         raise BadRecord("changing", "it was written to while it was read: ingest it again when its writer is done")
     if waiting is not None:
-        _add(run, stored, stored.transaction, waiting)
+        if stored.redriven:
+            run.add("telemetry", stored.redriven, TABLES["telemetry"].empty_table())
+        _add(run, stored, transaction, waiting)
 
 
-def _read(stored: _Stored) -> Iterator[Sorted]:
+def read_parts(stored: Stored) -> Iterator[Sorted]:
     """Raises BadRecord while nothing was read; later, what is left of the file becomes one refused row."""
     columns: dict[str, str] = {}
     names: list[str] = []
@@ -170,7 +177,7 @@ def _read(stored: _Stored) -> Iterator[Sorted]:
         raise BadRecord("empty", "it has a header and no rows below")
 
 
-def _add(run: _Run, stored: _Stored, transaction: str, part: Sorted) -> None:
+def _add(run: Run, stored: Stored, transaction: str, part: Sorted) -> None:
     if part.refused.num_rows:
         run.add("quarantine", transaction, run.refused.rows(stored.file, stored.origin.object_sha256, part.refused))
     if part.events.num_rows:

@@ -32,7 +32,9 @@ def reading_files(fleet: Fleet, series: Sequence[Series]) -> Iterator[File]:
         for at, site in enumerate(tenant.sites):
             mine = [one for one in series if one.device.tenant_id == tenant.tenant_id and one.device.site == site]
             suffix = FORMATS[(at + index) % len(FORMATS)]
-            for day, rows in groupby(sorted(row for one in mine for row in _rows(one)), key=lambda row: row[0].date()):
+            for day, rows in groupby(
+                sorted(row for one in mine for row in rows_of(one)), key=lambda row: row[0].date()
+            ):
                 yield File(f"{tenant.tenant_id}/telemetry/readings/{site}/{day}.{suffix}", RENDER[suffix](list(rows)))
 
 
@@ -42,15 +44,19 @@ def event_files(fleet: Fleet, events: Sequence[Event]) -> Iterator[File]:
         for day, group in groupby(mine, key=lambda event: event.ts.date()):
             yield File(
                 f"{tenant.tenant_id}/telemetry/events/{day}.jsonl",
-                "".join(_line(_event(one)) for one in group).encode(),
+                "".join(_line(event_record(one)) for one in group).encode(),
             )
+
+
+def reading_record(row: Row) -> dict[str, object]:
+    return dict(zip(FIELDS, (iso(row[0]), *row[1:]), strict=True))
 
 
 def iso(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _rows(series: Series) -> Iterator[Row]:
+def rows_of(series: Series) -> Iterator[Row]:
     device = series.device
     for ts, value in readings(series):
         firmware = device.at(ts).version
@@ -75,7 +81,7 @@ def _csv(rows: list[Row]) -> bytes:
 
 
 def _jsonl(rows: list[Row]) -> bytes:
-    return "".join(_line(dict(zip(FIELDS, (iso(row[0]), *row[1:]), strict=True))) for row in rows).encode()
+    return "".join(_line(reading_record(row)) for row in rows).encode()
 
 
 def _parquet(rows: list[Row]) -> bytes:
@@ -89,7 +95,7 @@ def _parquet(rows: list[Row]) -> bytes:
 RENDER = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet}
 
 
-def _event(event: Event) -> dict[str, object]:
+def event_record(event: Event) -> dict[str, object]:
     return {
         "event_id": event.event_id,
         "ts": iso(event.ts),

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from confluent_kafka import KafkaException, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 STARTED_WITHIN = 60.0
 

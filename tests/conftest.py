@@ -16,6 +16,7 @@ from psycopg import sql
 from iotops.bootstrap import App
 from iotops.settings import read_settings
 from lakehouse import database
+from tests.broker import Broker, running_broker
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -92,6 +93,13 @@ def app(environment: dict[str, str]) -> App:
 @pytest.fixture
 def now() -> datetime:
     return datetime(2026, 11, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """One for all tests of a worker: each makes topics of its own."""
+    with running_broker() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from iotops.cli import (
     quarantine,
     serve,
     simulate,
+    stream,
     tenant,
     up,
     warehouse,
@@ -43,6 +44,7 @@ app.add_typer(tenant.app, name="tenant")
 app.add_typer(warehouse.app, name="warehouse")
 app.add_typer(index.app, name="index")
 app.add_typer(bronze.app, name="bronze")
+ingest.app.command()(stream.stream)
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(quarantine.app, name="quarantine")
 

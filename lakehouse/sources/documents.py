@@ -48,9 +48,12 @@ def media_type(name: str) -> str | None:
     return MEDIA_TYPES.get(PurePosixPath(name).suffix.lower())
 
 
-def read_document(name: str, data: bytes, extractor: Extractor) -> Parsed:
-    """Raises BadRecord. The checks come in the order in which a person would want to hear of them."""
-    sort = media_type(name)
+def read_document(name: str, data: bytes, extractor: Extractor, sort: str | None = None) -> Parsed:
+    """Raises BadRecord. The checks come in the order in which a person would want to hear of them.
+
+    sort: its media type, where the origin says it and not its name.
+    """
+    sort = sort or media_type(name)
     if sort is None:
         known = ", ".join(sorted(MEDIA_TYPES))
         raise BadRecord("unsupported_type", f"'{PurePosixPath(name).suffix}' is no type of document: use {known}")

@@ -43,9 +43,13 @@ def printable(name: str) -> str:
 
 def refuse_larger(path: Path, most: int) -> None:
     if (size := path.stat().st_size) > most:
-        raise BadRecord(
-            "too_large", f"the file has {size / 1e6:.1f} MB and at most {most / 1e6:.0f} MB are read: split it"
-        )
+        raise too_large(size, most)
+
+
+def too_large(size: int, most: int) -> BadRecord:
+    return BadRecord(
+        "too_large", f"the file has {size / 1e6:.1f} MB and at most {most / 1e6:.0f} MB are read: split it"
+    )
 
 
 def _walk(root: Path) -> Iterator[Path]:

@@ -10,14 +10,15 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lakehouse.bronze import TABLES
 from lakehouse.errors import BadRecord
 from lakehouse.sources.columns import as_texts
+from lakehouse.sources.payload_parsing import as_lines as as_lines
+from lakehouse.sources.payload_parsing import parse_payloads
 from lakehouse.sources.readings import Origin, Sorted, find_columns, sort_rows
-from lakehouse.sources.tabular import BadRow, Batch, parse_lines
+from lakehouse.sources.tabular import Batch
 
-LARGEST: Final = 1 << 20
-# Deeper than any device nests; parsers recurse, and a C++ stack that overflows ends the process.
-DEEPEST: Final = 64
+REFUSED: Final = pa.schema([("record", pa.int64()), ("code", pa.string()), ("reason", pa.string())])
 SCHEMA: Final = "1"
 SPACE: Final = " \t\r\n"
 
@@ -78,65 +79,21 @@ def _skip(text: str, at: int) -> int:
     return at
 
 
-def as_lines(payloads: Sequence[bytes]) -> bytes:
-    """As a file of JSON lines. A raw newline within a payload is white space to JSON."""
-    lines = b"\n".join(payloads)
-    if lines.count(b"\n") != len(payloads) - 1:
-        lines = b"\n".join(payload.replace(b"\n", b" ") for payload in payloads)
-    return lines + b"\n"
-
-
 def sort_payloads(payloads: Sequence[bytes], origin: Origin) -> Sorted:
     """`row_number` and `record` count the payloads from 1. Each is in exactly one of the three tables."""
-    bad = _unfit(payloads)
-    fit = [b" " if number in bad else payload for number, payload in enumerate(payloads, start=1)] if bad else payloads
-    batch = parse_lines(as_lines(fit), 1, len(payloads))
-    batch = Batch(batch.columns, batch.numbers, (*batch.bad, *bad.values()), batch.objects)
+    parts = [_sort(batch, origin) for batch in parse_payloads(payloads)]
+    if len(parts) == 1:
+        return parts[0]
+    return Sorted(
+        readings=pa.concat_tables([TABLES["telemetry"].empty_table(), *(part.readings for part in parts)]),
+        events=pa.concat_tables([TABLES["events"].empty_table(), *(part.events for part in parts)]),
+        refused=pa.concat_tables([REFUSED.empty_table(), *(part.refused for part in parts)]),
+    )
+
+
+def _sort(batch: Batch, origin: Origin) -> Sorted:
     columns = find_columns(batch.columns.column_names)
     return _of_this_stream(sort_rows(batch, columns, origin), batch, origin)
-
-
-def _unfit(payloads: Sequence[bytes]) -> dict[int, BadRow]:
-    """Those that no parser should see, by number. What is usual is found good in one pass over all."""
-    try:
-        b"\n".join(payloads).decode()
-    except UnicodeDecodeError:
-        suspects = range(len(payloads))
-    else:
-        suspects = [
-            index
-            for index, payload in enumerate(payloads)
-            if not payload.strip() or len(payload) > LARGEST or payload.count(b"[") + payload.count(b"{") > DEEPEST
-        ]
-    found = {}
-    for index in suspects:
-        if reason := _fault(payloads[index]):
-            found[index + 1] = BadRow(index + 1, reason)
-    return found
-
-
-def _fault(payload: bytes) -> str | None:
-    if not payload.strip():
-        return "it is empty"
-    if len(payload) > LARGEST:
-        return f"it has {len(payload):,} bytes and at most {LARGEST:,} are read"
-    try:
-        payload.decode()
-    except UnicodeDecodeError as error:
-        return f"it is no UTF-8 at byte {error.start}"
-    return f"it nests deeper than {DEEPEST}" if _depth(payload) > DEEPEST else None
-
-
-def _depth(payload: bytes) -> int:
-    """At least the true one: brackets within strings count as well."""
-    depth = deepest = 0
-    for byte in payload:
-        if byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
-    return deepest
 
 
 def _of_this_stream(rows: Sorted, batch: Batch, origin: Origin) -> Sorted:

@@ -29,6 +29,7 @@ ALIASES: Final = {
     "message": ("message",),
     "attributes": ("attributes",),
 }
+KNOWN: Final = frozenset(alias for aliases in ALIASES.values() for alias in aliases)
 FLAGS: Final = {"device_id": "--device ID", "metric": "--metric NAME"}
 TEXTS: Final = ("device_id", "metric", "unit", "site", "model", "firmware", "event_type")
 
@@ -69,6 +70,15 @@ def find_columns(names: Sequence[str]) -> dict[str, str]:
     known = {_simple(name): name for name in reversed(names)}
     found = {field: [known[alias] for alias in aliases if alias in known] for field, aliases in ALIASES.items()}
     return {field: columns[0] for field, columns in found.items() if columns}
+
+
+def spellings(names: Sequence[str]) -> list[list[str]]:
+    """Of each field, all columns that could hold it."""
+    return [[name for name in names if _simple(name) in aliases] for aliases in ALIASES.values()]
+
+
+def is_known(name: str) -> bool:
+    return _simple(name) in KNOWN
 
 
 def require_columns(names: Sequence[str], columns: Mapping[str, str], origin: Origin) -> None:

@@ -4,7 +4,7 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from lakehouse.sources.messages import BadMessage, Chat, Message, clean_text, da
 MOST_BYTES = 1_000_000_000  # unpacked
 MOST_MEMBERS = 200_000
 LARGEST_MEMBER = 100_000_000
+LARGEST_KEPT = 4_000_000  # a larger member that is refused is kept within its export only
 # JSON shrinks 5 to 20 times; a bomb shrinks 1000 times.
 MOST_UNFOLDING = 200
 HARMLESS_BYTES = 10_000_000
@@ -49,19 +50,20 @@ UNREADABLE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Run
 
 
 @dataclass(frozen=True)
-class _Export:
-    archive: zipfile.ZipFile
-    root: str
+class Names:
+    """By id, what people and channels are called."""
+
     people: Mapping[str, str]
     channels: Mapping[str, str]
 
 
-def read_slack_export(path: Path) -> Chat:
-    """Raises BadRecord where the file is no export; a day that cannot be read is only left out, with the reason."""
+def read_slack_export(path: Path) -> Iterator[Chat]:
+    """Day by day. Raises BadRecord where the file is no export; a day that cannot be read is only left out, with the
+    reason."""
     try:
         with zipfile.ZipFile(path) as archive:
             _refuse_bomb(archive)
-            return _read(archive)
+            yield from _read(archive)
     except zipfile.BadZipFile as error:
         raise BadRecord("corrupt_zip", f"the zip archive cannot be opened ({error}): export it again") from error
 
@@ -78,22 +80,21 @@ def _refuse_bomb(archive: zipfile.ZipFile) -> None:
         raise BadRecord("zip_bomb", f"{packed:,} bytes unpack to {size:,}: this is no export, but a zip bomb")
 
 
-def _read(archive: zipfile.ZipFile) -> Chat:
-    names = archive.namelist()
-    root = next((name.removesuffix("users.json") for name in names if _is_top(name, "users.json")), "")
-    days = sorted(name for name in names if name.startswith(root) and DAY_FILE.fullmatch(name.removeprefix(root)))
-    if not days and f"{root}channels.json" not in names:
+def _read(archive: zipfile.ZipFile) -> Iterator[Chat]:
+    members = archive.namelist()
+    root = next((name.removesuffix("users.json") for name in members if _is_top(name, "users.json")), "")
+    days = sorted(name for name in members if name.startswith(root) and DAY_FILE.fullmatch(name.removeprefix(root)))
+    if not days and f"{root}channels.json" not in members:
         raise BadRecord("not_a_slack_export", "the zip archive holds no channels.json and no days of any channel")
     bad: list[BadMessage] = []
-    users = _load(archive, f"{root}users.json", bad) if f"{root}users.json" in names else []
-    channels = _load(archive, f"{root}channels.json", bad) if f"{root}channels.json" in names else []
-    export = _Export(archive, root, {user["id"]: _name(user) for user in users if "id" in user}, _ids(channels))
-    messages: list[Message] = []
-    for name in days:
-        for item in _read_day(export, name, bad):
-            messages.append(item)
+    users = _load(archive, f"{root}users.json", bad) if f"{root}users.json" in members else []
+    channels = _load(archive, f"{root}channels.json", bad) if f"{root}channels.json" in members else []
+    names = Names(names_of(users), _ids(channels))
     team = next((str(user["team_id"]) for user in users if user.get("team_id")), None)
-    return Chat(f"slack:{team}" if team else "slack", tuple(messages), tuple(bad))
+    source = f"slack:{team}" if team else "slack"
+    yield Chat(source, (), tuple(bad))
+    for name in days:
+        yield _read_day(archive, root, name, names, source)
 
 
 def _is_top(name: str, file: str) -> bool:
@@ -102,6 +103,10 @@ def _is_top(name: str, file: str) -> bool:
 
 def _ids(channels: list[dict[str, Any]]) -> dict[str, str]:
     return {str(channel["id"]): str(channel.get("name") or channel["id"]) for channel in channels if "id" in channel}
+
+
+def names_of(users: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    return {str(user["id"]): _name(user) for user in users if "id" in user}
 
 
 def _load(archive: zipfile.ZipFile, name: str, bad: list[BadMessage]) -> list[dict[str, Any]]:
@@ -114,8 +119,9 @@ def _load(archive: zipfile.ZipFile, name: str, bad: list[BadMessage]) -> list[di
         items = json.loads(raw)
         if not isinstance(items, list):
             raise ValueError("it holds no list")
-    except (*UNREADABLE, RecursionError) as error:
-        bad.append(BadMessage(name, None, "bad_json", f"it cannot be read as JSON ({error})", raw))
+    except (*UNREADABLE, RecursionError, MemoryError) as error:
+        kept = raw if len(raw) <= LARGEST_KEPT else None
+        bad.append(BadMessage(name, None, "bad_json", f"it cannot be read as JSON ({error})", kept))
         return []
     for number, item in enumerate(items, start=1):
         if not isinstance(item, dict):
@@ -123,43 +129,49 @@ def _load(archive: zipfile.ZipFile, name: str, bad: list[BadMessage]) -> list[di
     return [item for item in items if isinstance(item, dict)]
 
 
-def _read_day(export: _Export, name: str, bad: list[BadMessage]) -> Iterator[Message]:
-    channel = name.removeprefix(export.root).partition("/")[0]
-    for number, item in enumerate(_load(export.archive, name, bad), start=1):
-        if item.get("type", "message") != "message" or item.get("subtype") in NOT_SAID:
-            continue
+def _read_day(archive: zipfile.ZipFile, root: str, member: str, names: Names, source: str) -> Chat:
+    folder = member.removeprefix(root).partition("/")[0]
+    channel = names.channels.get(folder, folder)
+    bad: list[BadMessage] = []
+    messages = []
+    for number, item in enumerate(_load(archive, member, bad), start=1):
         try:
-            message = _message(export, channel, item)
+            message = read_message(names, channel, item)
         except BadRecord as refused:
-            bad.append(BadMessage(name, number, refused.code, refused.reason, json.dumps(item).encode()))
+            bad.append(BadMessage(member, number, refused.code, refused.reason, json.dumps(item).encode()))
             continue
-        if message.text or message.deleted:
-            yield message
+        if message is not None:
+            messages.append(message)
+    return Chat(source, tuple(messages), tuple(bad))
 
 
-def _message(export: _Export, channel: str, item: dict[str, Any]) -> Message:
+def read_message(names: Names, channel: str, item: Mapping[str, Any]) -> Message | None:
+    """As an export and the API say it. None for what nobody said. Raises BadRecord."""
+    if item.get("type", "message") != "message" or item.get("subtype") in NOT_SAID:
+        return None
     stamp = str(item.get("ts") or "")
     ts = read_instant(stamp)
     edited = item.get("edited")
-    return Message(
-        channel=export.channels.get(channel, channel),
+    message = Message(
+        channel=channel,
         message_id=stamp,
         thread_id=str(item.get("thread_ts") or day_of(ts)),
-        author=_author(export, item),
+        author=_author(names, item),
         ts=ts,
-        text=_text(export, item),
+        text=_text(names, item),
         edited_at=read_instant(str(edited["ts"])) if isinstance(edited, dict) and edited.get("ts") else None,
         deleted=item.get("subtype") == "tombstone",
     )
+    return message if message.text or message.deleted else None
 
 
-def _author(export: _Export, item: dict[str, Any]) -> str | None:
+def _author(names: Names, item: Mapping[str, Any]) -> str | None:
     if user := item.get("user"):
-        return export.people.get(str(user)) or _profile_name(item.get("user_profile")) or str(user)
+        return names.people.get(str(user)) or _profile_name(item.get("user_profile")) or str(user)
     return item.get("username") or _profile_name(item.get("bot_profile")) or item.get("bot_id") or None
 
 
-def _name(user: dict[str, Any]) -> str:
+def _name(user: Mapping[str, Any]) -> str:
     return _profile_name(user.get("profile")) or user.get("name") or user.get("real_name") or str(user["id"])
 
 
@@ -169,7 +181,7 @@ def _profile_name(profile: Any) -> str | None:
     return profile.get("display_name") or profile.get("real_name") or profile.get("name") or None
 
 
-def _text(export: _Export, item: dict[str, Any]) -> str:
+def _text(names: Names, item: Mapping[str, Any]) -> str:
     """What was written; of a bot that only attaches, what it attached; of a file, its name."""
     parts = [str(item.get("text") or "")]
     if not parts[0].strip():
@@ -179,22 +191,22 @@ def _text(export: _Export, item: dict[str, Any]) -> str:
     parts += [
         f"[file: {file.get('title') or file.get('name')}]" for file in _objects(item, "files") if file.get("name")
     ]
-    text = REFERENCE.sub(lambda match: _reference(export, match[1]), "\n".join(part for part in parts if part.strip()))
+    text = REFERENCE.sub(lambda match: _reference(names, match[1]), "\n".join(part for part in parts if part.strip()))
     return clean_text(text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"))
 
 
-def _objects(item: dict[str, Any], name: str) -> list[dict[str, Any]]:
+def _objects(item: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     found = item.get(name)
     return [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
 
 
-def _reference(export: _Export, inside: str) -> str:
+def _reference(names: Names, inside: str) -> str:
     """`@U1`, `#C1|general`, `!here` and `https://…|label`, as a person sees them."""
     target, _, label = inside.partition("|")
     if target.startswith("@"):
-        return "@" + (export.people.get(target[1:]) or label or target[1:])
+        return "@" + (names.people.get(target[1:]) or label or target[1:])
     if target.startswith("#"):
-        return "#" + (label or export.channels.get(target[1:], target[1:]))
+        return "#" + (label or names.channels.get(target[1:], target[1:]))
     if target.startswith("!"):
         return label or "@" + target[1:].partition("^")[0]
     address = target.removeprefix("mailto:")

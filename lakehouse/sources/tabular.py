@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -61,7 +61,7 @@ def _read_csv(path: Path, block: int) -> Iterator[Batch]:
         bad.append(BadRow(row.number - 1, reason))  # Arrow counts the header
         return "skip"
 
-    parsing = arrow_csv.ParseOptions(delimiter=_delimiter(path), newlines_in_values=True, invalid_row_handler=keep)
+    parsing = arrow_csv.ParseOptions(delimiter=delimiter_of(path), newlines_in_values=True, invalid_row_handler=keep)
     reading = arrow_csv.ReadOptions(use_threads=False, block_size=block)
     done = 0
     try:
@@ -91,7 +91,7 @@ def _unique(table: pa.Table) -> pa.Table:
     return table.rename_columns(names)
 
 
-def _delimiter(path: Path) -> str:
+def delimiter_of(path: Path) -> str:
     with path.open(encoding="utf-8-sig", newline="") as file:
         header = file.readline(1 << 16)
     return max(DELIMITERS, key=header.count)
@@ -138,14 +138,18 @@ def _whole_lines(file: IO[bytes], block: int) -> bytes:
 def parse_lines(lines: bytes, start: int, count: int) -> Batch:
     """Arrow's parser where it takes the whole block; line by line where it does not, and for events, whose attributes
     it would fill up with the keys of other events."""
-    if b'"event_type"' not in lines:
-        try:
-            table = _parse_block(lines)
-            if table.num_rows == count:
-                return Batch(table, pa.array(np.arange(start, start + count)))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError, RecursionError):
-            pass  # the slow way says which line it is
-    return _parse_each(lines, start)
+    if b'"event_type"' not in lines and (table := parse_together(lines, count)) is not None:
+        return Batch(table, pa.array(np.arange(start, start + count)))
+    return parse_each(lines, start)  # the slow way says which line it is
+
+
+def parse_together(lines: bytes, count: int) -> pa.Table | None:
+    """None where Arrow does not find `count` objects with columns of one type each."""
+    try:
+        table = _parse_block(lines)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError, RecursionError):
+        return None
+    return table if table.num_rows == count else None
 
 
 def _parse_block(lines: bytes) -> pa.Table:
@@ -158,7 +162,8 @@ def _parse_block(lines: bytes) -> pa.Table:
     )
 
 
-def _parse_each(lines: bytes, start: int) -> Batch:
+def parse_each(lines: bytes, start: int, wanted: Callable[[str], bool] | None = None) -> Batch:
+    """wanted: which names become columns, all where it is None; `objects` have all."""
     rows: list[dict[str, Any]] = []
     numbers: list[int] = []
     bad: list[BadRow] = []
@@ -175,7 +180,7 @@ def _parse_each(lines: bytes, start: int) -> Batch:
             numbers.append(number)
         else:
             bad.append(BadRow(number, "it is JSON, but no object"))
-    names = dict.fromkeys(name for row in rows for name in row)
+    names = [name for name in dict.fromkeys(name for row in rows for name in row) if wanted is None or wanted(name)]
     columns = {name: pa.array([_as_value(row.get(name)) for row in rows], pa.string()) for name in names}
     return Batch(pa.table(columns), pa.array(numbers, pa.int64()), tuple(bad), tuple(rows))
 

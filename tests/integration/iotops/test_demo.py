@@ -30,6 +30,7 @@ pytestmark = pytest.mark.xdist_group("up")
 IOTOPS = [sys.executable, "-m", "iotops.cli.main"]
 DAGS = [
     "ingest_chats",
+    "ingest_connectors",
     "ingest_documents",
     "ingest_telemetry",
     "transform_warehouse",

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 
 from lakehouse.bronze import TABLES, Bronze
-from lakehouse.documents import kind_of
 from lakehouse.errors import MissingPath, Misused, WouldDeleteEverything
 from lakehouse.ingest import IngestSummary, ingest_documents
+from lakehouse.manifest import kind_of
 from lakehouse.objects import open_objects
 from lakehouse.quarantine import list_refused
 

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.xdist_group("dag-files")  # read once for the module, o
 REPOSITORY = Path(__file__).resolve().parents[3]
 NAMES = {
     "ingest_chats",
+    "ingest_connectors",
     "ingest_documents",
     "ingest_telemetry",
     "maintain_bronze",
@@ -92,6 +93,7 @@ def test_every_dag_can_be_imported(bag: dict[str, Any]) -> None:
 def test_the_assets_put_the_dags_in_the_order_of_the_data(bag: dict[str, Any]) -> None:
     assert bag["order"] == [
         "ingest_chats",
+        "ingest_connectors",
         "ingest_documents",
         "ingest_telemetry",
         "transform_warehouse",

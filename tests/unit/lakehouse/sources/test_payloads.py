@@ -2,9 +2,11 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from lakehouse.errors import BadRecord
+from lakehouse.sources.payload_parsing import parse_payloads
 from lakehouse.sources.payloads import cut_records, sort_payloads
 from lakehouse.sources.readings import Origin
 
@@ -96,3 +98,50 @@ class TestSortingPayloads:
         found = sort_payloads(payloads, ORIGIN)
         assert found.rows == len(payloads)
         assert sorted(found.refused["record"].to_pylist()) == [1, 2]
+
+
+class TestPayloadsBesideOthers:
+    """Read again after a crash, a payload has other neighbours, and must go where it went."""
+
+    def test_each_sender_may_spell_the_fields_as_it_likes(self) -> None:
+        other = (
+            b'{"Time": "2026-11-01T00:00:00Z", "sensor_id": "d9", "Measurement": "m", "reading": 4, "location": "x"}'
+        )
+        found = sort_payloads([reading(), other, reading(), other], ORIGIN)
+        assert found.refused.num_rows == 0
+        assert sorted(found.readings["row_number"].to_pylist()) == [1, 2, 3, 4]
+        spelt = {row["row_number"]: row for row in found.readings.to_pylist()}
+        assert (spelt[4]["device_id"], spelt[4]["value"], spelt[4]["site"]) == ("d9", 4.0, "x")
+
+    def test_objects_without_any_known_field_are_refused_and_not_forgotten(self) -> None:
+        assert codes(b"{}", b'{"a": 1}', reading(), b'{"event_type": "x", "b": 2}') == {
+            1: "missing_device",
+            2: "missing_device",
+            4: "bad_timestamp",
+        }
+
+    def test_events_between_readings_keep_the_attributes_of_their_own(self) -> None:
+        events = [reading(event_type="alarm", **{f"k{n}": n}) for n in range(3)]
+        found = sort_payloads([event for event in events for event in (reading(), event)], ORIGIN)
+        assert found.events["row_number"].to_pylist() == [2, 4, 6]
+        assert [set(json.loads(text)) - {"value", "metric"} for text in found.events["attributes"].to_pylist()] == [
+            {"k0"},
+            {"k1"},
+            {"k2"},
+        ]
+
+    def test_one_poison_among_many_costs_no_other(self) -> None:
+        payloads = [reading(value=n) for n in range(3000)]
+        payloads[1234] = b'{"device_id": '
+        found = sort_payloads(payloads, ORIGIN)
+        assert found.refused["record"].to_pylist() == [1235]
+        assert sorted(found.readings["value"].to_pylist()) == [float(n) for n in range(3000) if n != 1234]
+
+    def test_names_that_are_made_up_for_each_message_do_not_become_columns(self) -> None:
+        payloads = [reading(**{f"x{n}_{m}": m for m in range(20)}) for n in range(2000)]
+        wide = reading(**{f"y{n}": n for n in range(50_000)})
+        before = pa.total_allocated_bytes()
+        found = sort_payloads([*payloads, wide], ORIGIN)
+        assert found.readings.num_rows == 2001
+        assert pa.total_allocated_bytes() - before < 20_000_000
+        assert len(parse_payloads([*payloads, wide])[0].columns.column_names) < 20

@@ -8,7 +8,7 @@ import pytest
 
 from lakehouse.errors import BadRecord
 from lakehouse.sources.messages import Chat, Message
-from lakehouse.sources.slack import read_slack_export
+from lakehouse.sources.slack import read_slack_export as stream_slack_export
 
 USERS = [
     {"id": "U1", "team_id": "T9", "name": "ana", "profile": {"display_name": "Ana", "real_name": "Ana Ruiz"}},
@@ -25,6 +25,12 @@ def export(folder: Path, days: dict[str, Any], **others: Any) -> Path:
         for name, content in members.items():
             archive.writestr(name, content if isinstance(content, bytes) else json.dumps(content))
     return path
+
+
+def read_slack_export(path: Path) -> Chat:
+    parts = list(stream_slack_export(path))
+    messages = tuple(message for part in parts for message in part.messages)
+    return Chat(parts[0].source, messages, tuple(bad for part in parts for bad in part.bad))
 
 
 def said(text: str, ts: str = "1759500300.000100", **values: Any) -> dict[str, Any]:

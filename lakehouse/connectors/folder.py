@@ -1,0 +1,39 @@
+"""A folder, or a single file. It is listed whole each time, as a file's date says little about its bytes."""
+
+from pathlib import Path
+
+from lakehouse.connectors.protocol import Change, Changes, Withheld
+from lakehouse.errors import BadRecord
+from lakehouse.sources.documents import LARGEST, media_type
+from lakehouse.sources.files import SourceFile, default_source, list_files, refuse_larger
+
+
+class Folder:
+    def __init__(self, path: Path, source: str | None = None) -> None:
+        self.path = path
+        self.source = source or default_source(path)
+        self._files: dict[str, SourceFile] = {}
+
+    def list_changes(self, _cursor: str | None) -> Changes:
+        """A single file says nothing about the others of its folder. Raises MissingPath."""
+        found = list_files(self.path)
+        files = [file for file in found if self.path.is_file() or media_type(file.name)]
+        self._files = {file.name: file for file in files}
+        return Changes(
+            [Change(file.name) for file in files],
+            cursor="",
+            present=self._files.keys() if self.path.is_dir() else None,
+            ignored=len(found) - len(files),
+        )
+
+    def fetch(self, change: Change) -> bytes:
+        path = self._files[change.name].path
+        try:
+            refuse_larger(path, LARGEST)
+            return path.read_bytes()
+        except BadRecord as refused:
+            raise Withheld(refused.code, refused.reason, path) from refused
+        except OSError as error:
+            if error.filename is None or Path(error.filename) != path:
+                raise
+            raise BadRecord("unreadable", f"it cannot be read ({error.strerror}): check its permissions") from error

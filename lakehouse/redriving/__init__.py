@@ -1,0 +1,1 @@
+"""The second try of each kind of refusal."""
