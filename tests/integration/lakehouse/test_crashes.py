@@ -27,7 +27,7 @@ CALLS = {
 }
 FAULTS = {"killed": "signal=KILL", "EIO": "error=EIO"}
 MOST = 60
-PATIENCE = 1.0
+PATIENCE = 3  # seconds
 
 
 @dataclass
@@ -55,8 +55,11 @@ class Server:
             assert "attached" in tracer.stderr.readline()
             go.write_bytes(b".")
             # The fault may strike what wakes a thread, and the child waits for ever: then that is where it is killed.
-            if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
-                os.kill(pid, signal.SIGKILL)
+            seconds_since = 0
+            while not select.select([self.process.stdout], [], [], 1.0)[0]:
+                seconds_since += "(INJECTED)" in log.read_text()
+                if seconds_since == PATIENCE:
+                    os.kill(pid, signal.SIGKILL)
             status = int(self.process.stdout.readline())
         struck = os.WIFSIGNALED(status) or "(INJECTED)" in log.read_text()
         return ack.read_text() if ack.exists() else "", struck
