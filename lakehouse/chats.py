@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -50,7 +50,7 @@ class _Import:
 
     def add(self, chat: Chat, sha256: str) -> None:
         source = self.given or chat.source
-        self.waiting[source] += [{**asdict(message), "object_sha256": sha256} for message in chat.messages]
+        self.waiting[source] += [{**vars(message), "object_sha256": sha256} for message in chat.messages]
         if len(self.waiting[source]) >= PORTION:
             self.flush(source)
 
@@ -166,7 +166,7 @@ def _read(run: _Import, extractor: Extractor, file: SourceFile, refused: Refusal
 
 def _as_known(chat: Chat, known: _Place | None) -> Chat:
     """Under the name that bronze has for it, until it is known that the export is the newer one."""
-    if known is None:
+    if known is None or chat.messages[0].channel == known.channel:
         return chat
     return replace(chat, messages=tuple(replace(message, channel=known.channel) for message in chat.messages))
 

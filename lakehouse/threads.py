@@ -13,7 +13,7 @@ from lakehouse.state import Row, State, deletion, differs, key_of, land_changes,
 
 EXTRACTION = "thread/1"
 TITLE_WORDS, LONGEST_TITLE = 8, 80
-AT_ONCE = 500
+AT_ONCE = 2_000
 
 Thread = tuple[str, str]  # channel, thread_id
 

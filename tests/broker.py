@@ -32,7 +32,9 @@ class Broker:
 
     def produce(self, topic: str, payloads: Sequence[bytes | None], partition: int = 0) -> None:
         """Returns when the broker has acknowledged all of them, in order."""
-        producer = Producer({"bootstrap.servers": self.address, "acks": "all", "linger.ms": 5, "log_level": 0})
+        producer = Producer(
+            {"bootstrap.servers": self.address, "acks": "all", "linger.ms": 5, "message.max.bytes": 4 << 20}
+        )
         refused: list[object] = []
 
         def acknowledged(error: object, message: object) -> None:

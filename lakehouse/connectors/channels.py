@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import pyarrow.compute as pc
@@ -125,7 +125,7 @@ def _land(to: Destination, connector: Connector[Portion], change: Change, refuse
 
 def _land_portion(to: Destination, portion: Portion) -> Landed:
     pairs = zip(portion.messages, portion.receipts, strict=True)
-    rows: list[Row] = [{**asdict(message), "object_sha256": sha256} for message, sha256 in pairs]
+    rows: list[Row] = [{**vars(message), "object_sha256": sha256} for message, sha256 in pairs]
     if portion.complete is not None:
         rows += _gone(to, portion.source, portion.complete)
     return land_rows(to.bronze, to.tenant_id, portion.source, rows, to.now, is_present=True, objects=portion.pages)

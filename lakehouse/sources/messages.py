@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from lakehouse.errors import BadRecord
@@ -12,8 +12,14 @@ from lakehouse.errors import BadRecord
 REQUIRED = ("channel", "message_id", "ts")
 LONGEST_LINE = 1_000_000  # of JSON that is all brackets it makes some 25 MB of objects
 LINES_AT_ONCE = 8_000_000
-EPOCH = re.compile(r"(\d{9,10})(?:\.(\d{1,6})\d*)?")
-ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{3}|\.\d{6})?(?:Z|[+-]\d\d:\d\d)?")
+EPOCH = re.compile(r"(-?\d{9,19})(?:\.(\d+))?")
+# Writers differ in what they leave out: DiscordChatExporter writes as many digits of a second as there are.
+TIME = re.compile(
+    r"(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d)(?::(\d\d)(?:[.,](\d+))?)? ?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?)?", re.I
+)
+# Seconds up to the year 5138, beyond it milliseconds, microseconds, nanoseconds.
+SCALES = ((10**11, 10**6), (10**14, 10**3), (10**17, 1))
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -111,28 +117,31 @@ def _read_line(line: bytes) -> Message:
 
 
 def read_instant(text: str) -> datetime:
-    """The usual forms are read here; others as columns of them are, which takes a hundred times as long."""
+    """The same forms as in a column of times, without the hundredfold time that a column of one takes."""
     try:
         if epoch := EPOCH.fullmatch(text):
-            microseconds = int((epoch[2] or "").ljust(6, "0"))
-            return datetime.fromtimestamp(int(epoch[1]), UTC).replace(microsecond=microseconds)
-        if ISO.fullmatch(text):
-            when = datetime.fromisoformat(text)
-            return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+            return BEGINNING + timedelta(microseconds=_microseconds(int(epoch[1]), epoch[2] or ""))
+        if time := TIME.fullmatch(text.strip()):
+            return _instant(*time.groups())
     except (ValueError, OverflowError) as error:
         raise _no_time(text) from error
-    return _read_unusual(text)
+    raise _no_time(text)
 
 
-def _read_unusual(text: str) -> datetime:
-    import pyarrow as pa
+def _microseconds(number: int, fraction: str) -> int:
+    scale = next((scale for most, scale in SCALES if abs(number) < most), 0)
+    if not scale:
+        return (number + 500) // 1000
+    sign = -1 if number < 0 else 1
+    return number * scale + sign * (int(fraction[:6].ljust(6, "0")) * scale // 10**6)
 
-    from lakehouse.sources.columns import as_times
 
-    when: datetime | None = as_times(pa.array([text]))[0].as_py()
-    if when is None:
-        raise _no_time(text)
-    return when
+def _instant(day: str, clock: str | None, second: str | None, fraction: str | None, zone: str | None) -> datetime:
+    local = f"{day}T{clock or '00:00'}:{second or '00'}.{(fraction or '')[:6].ljust(6, '0')}"
+    offset = "+00:00" if zone is None or zone.upper() in ("Z", "UTC", "GMT") else zone
+    if len(offset) == len("+02"):
+        offset += ":00"
+    return datetime.fromisoformat(local + offset).astimezone(UTC)
 
 
 def _no_time(text: str) -> BadRecord:

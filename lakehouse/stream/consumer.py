@@ -137,23 +137,30 @@ class _Run:
                 while not (self.stop.is_set() or self._is_done()):
                     self._step()
                 self._settle()
+                self._report()
             finally:
                 self.reader.close()
         return self.summary
 
     def _step(self) -> None:
-        batch = self.reader.gather(self._wanted(), self.options.flush_seconds, self.stop)
+        batch = self.reader.gather(self._wanted(), self.options.flush_seconds, self._may_go_on)
         if batch is not None:
             self.gathered += len(batch)
             self.last_arrival = time.monotonic()
-            self._settle()
-            if self.landing is None:
+            if self._settle():
                 self._land(batch)
             else:
                 self.summary.unlanded += len(batch)
-        elif self.landing and self.landing[1].done():
-            self._settle()
         self._report()
+
+    def _may_go_on(self) -> bool:
+        """Between two looks for messages. A batch that did not land is dealt with before more is gathered."""
+        if self.landing and self.landing[1].done():
+            if self.landing[1].exception():
+                return False
+            self._settle()
+            self._report()
+        return not self.stop.is_set()
 
     def _wanted(self) -> int:
         most = self.options.max_messages
@@ -173,8 +180,8 @@ class _Run:
         with self.metrics.seconds.labels(self.stream.topic).time():
             return land_batch(self.bronze, self.stream, batch, self.identity, self.clock())
 
-    def _settle(self) -> None:
-        """Returns when the batch on its way has landed, or when it cannot and we are to stop."""
+    def _settle(self) -> bool:
+        """Waits for the batch on its way. False where it cannot land and we are to stop: then none after it may."""
         tries = 0
         while self.landing:
             batch, future = self.landing
@@ -186,12 +193,14 @@ class _Run:
             except ObjectStoreUnavailable as error:
                 if not self._wait_for_bronze(tries, error):
                     self.summary.unlanded += len(batch)
-                    return
+                    self.landing = None
+                    return False
                 tries += 1
                 self._land(batch)
             else:
                 self.landing = None
         self.reader.release()
+        return True
 
     def _account(self, landed: LandedBatch) -> None:
         topic = self.stream.topic

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from threading import Event
 from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, TopicPartition
@@ -40,26 +39,32 @@ class Reader:
     _ends_seen: dict[int, int] = field(default_factory=dict)
     _kept: list[Message] = field(default_factory=list)
     _held: bool = False
+    _typical: int = 1 << 20  # bytes of a message, until some were seen
 
     def subscribe(self) -> None:
         self.consumer.subscribe([self.stream.topic], on_assign=self.take, on_revoke=self._on_revoke)
 
-    def gather(self, limit: int, seconds: float, stop: Event) -> MessageBatch | None:
-        """At most `limit` messages, and what else comes in the `seconds` after the first; None where none comes."""
+    def gather(self, limit: int, seconds: float, go_on: Callable[[], bool]) -> MessageBatch | None:
+        """At most `limit` messages: what comes in the `seconds` after the first, and as long as `go_on` says so, which
+        is asked a few times a second. None where none comes."""
         messages, self._kept = self._kept, []
         deadline = time.monotonic() + seconds
         size = sum(map(len, messages))
-        while len(messages) < limit and size < MOST_BYTES and not stop.is_set():
+        while len(messages) < limit and size < MOST_BYTES and go_on():
             rest = SLICE if not messages else min(SLICE, deadline - time.monotonic())
             if rest <= 0:
                 break
-            found = self._consume(min(limit - len(messages), AT_ONCE), rest)
+            fitting = max(1, (MOST_BYTES - size) // self._typical)
+            found = self._consume(min(limit - len(messages), AT_ONCE, fitting), rest)
             if not messages:
                 if not found:
                     return None
                 deadline = time.monotonic() + seconds
-            messages += found
-            size += sum(map(len, found))
+            if found:
+                taken = sum(map(len, found))
+                messages += found
+                size += taken
+                self._typical = taken // len(found) + 1
         if not messages:
             return None
         batch = make_batch(messages, self._began)
@@ -141,4 +146,14 @@ class Reader:
         kept = first_kept(self.consumer, self.stream, number, position)
         if kept > position:
             self.record_lost(number, position, kept)
-        self.consumer.seek(TopicPartition(self.stream.topic, number, kept))
+        self._restart(number, kept)
+
+    def _restart(self, number: int, offset: int) -> None:
+        """By a new assignment: a partition that came to an error cannot be sought in."""
+        places = self.consumer.position([TopicPartition(self.stream.topic, one) for one in self._next])
+        for place in places:
+            if place.partition == number:
+                place.offset = offset
+            elif place.offset < 0:  # nothing of it came yet
+                place.offset = self._next[place.partition] or OFFSET_BEGINNING
+        self.consumer.assign(places)

@@ -1,6 +1,7 @@
 import json
 import zipfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,10 @@ from typing import Any
 import pytest
 
 from lakehouse.bronze import Bronze
+from lakehouse.chats import land_messages
 from lakehouse.errors import MissingPath, ObjectStoreUnavailable
 from lakehouse.ingest import IngestSummary, ingest_chats, ingest_documents
+from lakehouse.messages import land_rows
 from lakehouse.quarantine import list_refused
 
 NOON = datetime(2026, 10, 3, 12, tzinfo=UTC)
@@ -268,6 +271,124 @@ class TestWhatIsRefused:
     def test_a_missing_path_is_one_clear_line(self, bronze: Bronze, tmp_path: Path, now: datetime) -> None:
         with pytest.raises(MissingPath):
             ingest_chats(bronze, "acme", tmp_path / "nowhere", now=now)
+
+
+def telegram(path: Path, name: str, *numbers: int, newest: int = 0) -> Path:
+    said = {"type": "message", "from": "Ana", "from_id": "user1", "text": "hello"}
+    messages = [said | {"id": number, "date_unixtime": str(1791028800 + number + newest)} for number in numbers]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"name": name, "type": "private_group", "id": 5, "messages": messages}, indent=1))
+    return path
+
+
+class TestExportsOfOtherChats:
+    def test_a_folder_of_each_sort_lands_by_what_the_files_hold(
+        self, bronze: Bronze, tmp_path: Path, now: datetime
+    ) -> None:
+        folder = telegram(tmp_path / "chats" / "result.json", "Plant 7", 1).parent
+        discord = {
+            "guild": {"id": "869", "name": "Acme"},
+            "channel": {"id": "885", "type": "GuildTextChat", "name": "general"},
+            "messages": [{"id": "1", "type": "Default", "timestamp": "2026-10-03T12:00:00+00:00", "content": "hi"}],
+        }
+        (folder / "general.json").write_text(json.dumps(discord, indent=2))
+        (folder / "inbox.mbox").write_bytes(
+            b"From a@x Sat Oct  3 12:00:00 2026\nFrom: Bo <b@x>\nSubject: Pump 7\nMessage-ID: <1@x>\n\nIt is hot.\n"
+        )
+        (folder / "package.json").write_text('{"name": "x", "version": "1"}')
+        summary = ingest_chats(bronze, "acme", folder, now=now)
+        assert (summary.read, summary.landed, summary.rows) == (4, 3, 3)
+        assert summary.reasons == {"not_a_chat_export": 1}
+        assert {row["source"]: row["path"] for row in documents(bronze)} == {
+            "telegram": "Plant 7/2026-10-03",
+            "discord:869": "general/2026-10-03",
+            "mbox": "inbox/1@x",
+        }
+        assert live(bronze)["inbox/1@x"] == "[2026-10-03 12:00] Bo: Pump 7 It is hot.\n"
+        assert ingest_chats(bronze, "acme", folder, now=now).rows == 0
+
+    def test_a_bad_message_is_kept_with_its_place_and_the_rest_lands(
+        self, bronze: Bronze, tmp_path: Path, now: datetime
+    ) -> None:
+        file = telegram(tmp_path / "a" / "result.json", "Plant 7", 1, 2)
+        export = json.loads(file.read_text())
+        export["messages"][0]["date_unixtime"] = "soon"
+        file.write_text(json.dumps(export))
+        summary = ingest_chats(bronze, "acme", file, now=now)
+        assert (summary.rows, summary.reasons) == (1, {"bad_timestamp": 1})
+        (row,) = list_refused(bronze, "acme")
+        assert (row["path"], row["record"], row["source"]) == ("result.json/Plant 7", 1, "telegram")
+        assert json.loads(bronze.objects.get("acme", row["raw_sha256"]))["date_unixtime"] == "soon"
+
+    def test_a_chat_that_was_renamed_moves_and_is_not_doubled(
+        self, bronze: Bronze, tmp_path: Path, now: datetime
+    ) -> None:
+        old = telegram(tmp_path / "old" / "result.json", "Plant 7", 1, 2)
+        new = telegram(tmp_path / "new" / "result.json", "Plant 8", 1, 2, 3)
+        ingest_chats(bronze, "acme", old, now=now)
+        ingest_chats(bronze, "acme", new, now=now)
+        assert list(live(bronze)) == ["Plant 8/2026-10-03"]
+        assert live(bronze)["Plant 8/2026-10-03"].count("hello") == 3
+        before = versions(bronze)
+        ingest_chats(bronze, "acme", old, now=now)  # older: it renames nothing back
+        ingest_chats(bronze, "acme", new, now=now)
+        assert versions(bronze) == before
+
+
+class TestMessagesOfAnyProducer:
+    @staticmethod
+    def row(number: int, **values: Any) -> dict[str, Any]:
+        ts = NOON + timedelta(minutes=number)
+        content = {"author": "ana", "ts": ts, "text": f"text {number}", "edited_at": None, "deleted": False}
+        named = {"channel": "ops", "message_id": f"m{number}", "thread_id": "t1", "object_sha256": "a" * 64}
+        return named | content | values
+
+    def land(self, bronze: Bronze, now: datetime, *rows: dict[str, Any]) -> list[str]:
+        landed = land_messages(bronze, "acme", "http", rows, classification="internal", now=now)
+        return [row["message_id"] for row in landed]
+
+    def test_only_conversations_that_the_messages_touch_are_written(self, bronze: Bronze, now: datetime) -> None:
+        self.land(bronze, now, self.row(1), self.row(2, thread_id="t2"))
+        assert self.land(bronze, now, self.row(2, thread_id="t2"), self.row(3, thread_id="t2")) == ["m3"]
+        assert [row["path"] for row in documents(bronze)] == ["ops/t1", "ops/t2", "ops/t2"]
+        assert live(bronze)["ops/t2"].count("\n") == 2
+
+    def test_the_thread_that_a_message_left_is_written_as_well(self, bronze: Bronze, now: datetime) -> None:
+        self.land(bronze, now, self.row(1), self.row(2))
+        self.land(bronze, now, self.row(2, thread_id="t2"))
+        assert {path: text.count("\n") for path, text in live(bronze).items()} == {"ops/t1": 1, "ops/t2": 1}
+
+    def test_a_run_cut_off_between_messages_and_conversations_is_healed_by_the_same_messages(
+        self, bronze: Bronze, now: datetime
+    ) -> None:
+        self.land(bronze, now, self.row(1), self.row(2))
+        moved = [self.row(2, thread_id="t2"), self.row(3, deleted=True)]
+        land_rows(bronze, "acme", "http", moved, now)  # and no conversations
+        assert live(bronze)["ops/t1"].count("\n") == 2
+        assert self.land(bronze, now, *moved) == []
+        assert {path: text.count("\n") for path, text in live(bronze).items()} == {"ops/t1": 1, "ops/t2": 1}
+
+    def test_a_deletion_without_a_text_counts_also_for_a_message_that_was_edited(
+        self, bronze: Bronze, now: datetime
+    ) -> None:
+        self.land(bronze, now, self.row(1, edited_at=NOON + timedelta(hours=1)))
+        assert self.land(bronze, now, self.row(1, text="", deleted=True)) == ["m1"]
+        assert live(bronze) == {}
+
+    def test_two_versions_of_one_message_that_take_turns_land_once(self, bronze: Bronze, now: datetime) -> None:
+        turns = [self.row(1, text="one"), self.row(1, text="two")]
+        assert self.land(bronze, now, *turns) == ["m1"]
+        assert self.land(bronze, now, *turns) == []
+
+    def test_two_at_once_in_one_thread_leave_a_conversation_of_both(self, bronze: Bronze, now: datetime) -> None:
+        self.land(bronze, now, self.row(0))
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda number: self.land(bronze, now, self.row(number)), range(1, 9)))
+        assert live(bronze)["ops/t1"].count("\n") == 9
+
+    def test_no_messages_are_no_commit(self, bronze: Bronze, now: datetime) -> None:
+        assert self.land(bronze, now) == []
+        assert versions(bronze) == [None, None, None]
 
 
 def test_a_true_export_lands_whole_and_once(bronze: Bronze, shared_data: Path, now: datetime) -> None:

@@ -2,9 +2,12 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
-from lakehouse.sources.messages import Message, read_chat_lines
+from lakehouse.errors import BadRecord
+from lakehouse.sources.columns import as_times
+from lakehouse.sources.messages import Message, read_chat_lines, read_instant
 
 LINE = {"channel": "ops", "message_id": "m1", "ts": "2026-10-03T14:05:00Z", "text": "hello"}
 
@@ -63,6 +66,41 @@ def test_a_bad_line_is_kept_with_its_number_and_the_others_are_read(line: bytes,
     (bad,) = chat.bad
     assert (bad.record, bad.code, bad.raw) == (3, code, line)
     assert reason in bad.reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1759500300",
+        "1759500300.000100",
+        "1759500300.5",
+        "-1759500300.25",
+        "1759500300123",
+        "1759500300123456",
+        "1759500300123456789",
+        "2025-10-03T14:05:00Z",
+        "2025-10-03T14:05:00.5+02:00",
+        "2025-10-03T14:05:00.0761234+02:00",
+        "2025-10-03 14:05:00 UTC",
+        "2025-10-03T14:05-0330",
+        "2025-10-03T14:05+02",
+        "2025-10-03 14:05",
+        "2025-10-03",
+        "soon",
+        "2025-13-03",
+        "2025-10-03T25:00:00Z",
+        "12345",
+        "99999999999999999999",
+        "",
+    ],
+)
+def test_a_time_is_read_like_one_in_a_column_of_times(text: str) -> None:
+    (expected,) = as_times(pa.array([text])).to_pylist()
+    if expected is None:
+        with pytest.raises(BadRecord, match="is no time"):
+            read_instant(text)
+    else:
+        assert read_instant(text) == expected
 
 
 def test_a_byte_order_mark_is_no_bad_line() -> None:
