@@ -4,7 +4,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,9 +15,11 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 from pyarrow import parquet
+from pyarrow.dataset import get_partition_keys
 
 from lakehouse.durable_log import sync_log, take_torn_entry_aside
 from lakehouse.errors import ObjectStoreUnavailable, Refused
+from lakehouse.log_positions import read_positions
 from lakehouse.objects import ObjectStore, folder_of
 
 TIME: Final = pa.timestamp("us", tz="UTC")
@@ -81,8 +83,12 @@ CONFIGURATION: Final = {
 }
 # Each try means that another writer committed meanwhile.
 TRIES: Final = 100
+BUSY: Final = "bronze table '{table}' is written by too many others at once: try again when they are done"
+FEW: Final = 32  # names that are sooner looked up one by one than by reading the log
 # Two files are read ahead, in pieces: a million rows of telemetry as one table take a gigabyte.
 READING: Final = {"batch_size": 32_768, "batch_readahead": 2, "fragment_readahead": 2}
+# A batch becomes a row group.
+REWRITING: Final = {"batch_size": 262_144, "batch_readahead": 1, "fragment_readahead": 1}
 
 
 def equals(column: str, value: str) -> pc.Expression:
@@ -124,6 +130,16 @@ class Snapshot:
         """What the commits up to this version remember by that name."""
         return None if self._target is None else self._target.transaction_version(name)
 
+    def positions(self, names: Collection[str]) -> dict[str, int]:
+        """The same for many; names that nothing is remembered by are left out."""
+        if self._target is None:
+            return {}
+        if len(names) > FEW:
+            known = read_positions(self._target)
+            return {name: known[name] for name in names if name in known}
+        found = {name: self._target.transaction_version(name) for name in names}
+        return {name: position for name, position in found.items() if position is not None}
+
     def stream(self, predicate: pc.Expression | None = None, after: int | None = None) -> pa.RecordBatchReader:
         """Rows of the versions after `after`, with `bronze_version`, in no order, a few thousand at a time."""
         if self._target is None or (after is not None and after >= self.version):
@@ -145,6 +161,14 @@ class Snapshot:
     def _batches(self, found: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         with reaching(self._url):
             yield from found
+
+
+@dataclass
+class _Rewritten:
+    """What a commit is to do to the files of a table, and how many rows are gone by it."""
+
+    actions: list[AddAction | RemoveAction] = field(default_factory=list)
+    removed: int = 0
 
 
 class Bronze:
@@ -173,7 +197,25 @@ class Bronze:
                 elif self._write(table, target, wanted):
                     self._sync(table, target.version() + 1)
                     return target.version() + 1
-        raise Refused(f"bronze table '{table}' is written by too many others at once: try again when they are done")
+        raise Refused(BUSY.format(table=table))
+
+    def remove(self, table: str, doomed: pc.Expression) -> int:
+        """Take the rows that match out of the table, by one durable commit; returns how many they were.
+
+        Other rows of their files are written again, with their own `bronze_version`. The files themselves stay on disk
+        for readers of earlier versions, until a vacuum.
+        """
+        for _ in range(TRIES):
+            with reaching(self.url):
+                if (target := self._open(table)) is None:
+                    return 0
+                rewritten = self._without(table, target, doomed)
+                if not rewritten.removed:
+                    return 0
+                if self._publish(table, target, rewritten.actions, Commit(TABLES[table].empty_table())):
+                    self._sync(table, target.version() + 1)
+                    return rewritten.removed
+        raise Refused(BUSY.format(table=table))
 
     def append(self, table: str, rows: pa.Table, transactions: Sequence[str]) -> int:
         """One commit of `rows`, which names `transactions` as landed; returns its Delta version.
@@ -182,7 +224,7 @@ class Bronze:
         """
 
         def decide(snapshot: Snapshot) -> Commit:
-            if any(snapshot.position(name) is not None for name in transactions):
+            if snapshot.positions(transactions):
                 raise AlreadyLanded(table)
             return Commit(rows, dict.fromkeys(transactions, 1))
 
@@ -196,7 +238,7 @@ class Bronze:
 
         def decide(snapshot: Snapshot) -> Commit | None:
             nonlocal missing
-            missing = {name for name in rows if snapshot.position(name) is None}
+            missing = rows.keys() - snapshot.positions(rows)
             if not missing:
                 return None
             return Commit(pa.concat_tables(rows[name] for name in rows if name in missing), dict.fromkeys(missing, 1))
@@ -208,7 +250,7 @@ class Bronze:
         """Which of these are committed."""
         snapshot = self.snapshot(table)
         with reaching(self.url):
-            return {name for name in transactions if snapshot.position(name) is not None}
+            return set(snapshot.positions(transactions))
 
     def changes(
         self, table: str, after: int | None = None, predicate: pc.Expression | None = None
@@ -269,15 +311,19 @@ class Bronze:
             return created
 
     def _write(self, table: str, target: DeltaTable, wanted: Commit) -> bool:
-        """Whether it is committed as the next version. If not, its files are no part of the table, and a vacuum takes
-        them: to remove them here would be wrong where the store did commit and only its reply was lost."""
+        version, rows = target.version() + 1, wanted.rows.cast(TABLES[table])
+        actions: list[AddAction | RemoveAction] = []
+        for tenant_id in rows["tenant_id"].unique().to_pylist():
+            part = rows.filter(pc.equal(rows["tenant_id"], tenant_id)).drop_columns(["tenant_id"])
+            part = part.append_column(VERSION, pa.repeat(pa.scalar(version, VERSION.type), len(part)))
+            actions.append(self._put_part(table, tenant_id, version, part.schema, part.combine_chunks().to_batches()))
+        return self._publish(table, target, actions, wanted)
+
+    def _publish(self, table: str, target: DeltaTable, actions: list[AddAction | RemoveAction], wanted: Commit) -> bool:
+        """Whether they are committed as the next version. If not, the files are no part of the table, and a vacuum
+        takes them: to remove them here would be wrong where the store did commit and only its reply was lost."""
         version, identity = target.version() + 1, uuid.uuid4().hex
         moment = time.time_ns() // 1_000_000 if wanted.forgettable else None
-        rows = wanted.rows.cast(TABLES[table])
-        parts: list[AddAction | RemoveAction] = [
-            self._write_part(table, tenant_id, rows.filter(pc.equal(rows["tenant_id"], tenant_id)), version)
-            for tenant_id in rows["tenant_id"].unique().to_pylist()
-        ]
         properties = CommitProperties(
             custom_metadata={"iotops.commit": identity},
             max_commit_retries=0,  # the rows bear the number of this very version
@@ -285,7 +331,7 @@ class Bronze:
         )
         schema = TABLES[table].append(VERSION)
         try:
-            target.create_write_transaction(parts, "append", schema, PARTITIONS, commit_properties=properties)
+            target.create_write_transaction(actions, "append", schema, PARTITIONS, commit_properties=properties)
         except CommitFailedError:
             # A store that answers late, or not at all, makes the client ask again and find its own commit there.
             return self._is_of(table, version, identity)
@@ -298,17 +344,45 @@ class Bronze:
             return False
         return any(entry.get("iotops.commit") == identity for entry in at.history(1))
 
-    def _write_part(self, table: str, tenant_id: str, rows: pa.Table, version: int) -> AddAction:
+    def _without(self, table: str, target: DeltaTable, doomed: pc.Expression) -> _Rewritten:
+        """The files that hold rows to remove, and what is to stand in their place."""
+        kept = ~pc.coalesce(doomed, pc.scalar(False))  # an unknown is no match, and stays
+        version, moment = target.version() + 1, time.time_ns() // 1_000_000
+        rewritten = _Rewritten()
+        dataset = target.to_pyarrow_dataset(schema=TABLES[table].append(VERSION))
+        for fragment in dataset.get_fragments(filter=doomed):
+            if not (found := fragment.scanner(schema=dataset.schema, filter=doomed).count_rows()):
+                continue
+            rewritten.removed += found
+            tenant_id = get_partition_keys(fragment.partition_expression)["tenant_id"]
+            place = {"tenant_id": tenant_id}
+            rewritten.actions.append(RemoveAction(fragment.path, True, moment, partition_values=place))
+            columns = [name for name in dataset.schema.names if name != "tenant_id"]
+            if fragment.scanner(schema=dataset.schema, filter=kept).count_rows():
+                part = fragment.scanner(schema=dataset.schema, columns=columns, filter=kept, **REWRITING).to_reader()
+                rewritten.actions.append(self._put_part(table, tenant_id, version, part.schema, part))
+        return rewritten
+
+    def _put_part(
+        self, table: str, tenant_id: str, version: int, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
+    ) -> AddAction:
         """A Parquet file of one tenant, durable before the log speaks of it."""
-        part = rows.drop_columns(["tenant_id"])
-        part = part.append_column(VERSION, pa.repeat(pa.scalar(version, VERSION.type), len(part)))
-        buffer = pa.BufferOutputStream()
-        parquet.write_table(part, buffer, compression="zstd")
+        buffer, count, first, last = pa.BufferOutputStream(), 0, version, 0
+        with parquet.ParquetWriter(buffer, schema, compression="zstd") as writer:
+            for batch in filter(len, batches):
+                writer.write_batch(batch)
+                count += len(batch)
+                bounds = pc.min_max(batch[VERSION.name]).as_py()
+                first, last = min(first, bounds["min"]), max(last, bounds["max"])
         data = buffer.getvalue()
         name = f"tenant_id={tenant_id}/{version:012d}-{uuid.uuid4().hex}.parquet"
         self.objects.put_part(f"{table}/{name}", memoryview(data))
-        bounds = {VERSION.name: version}
-        stats = {"numRecords": len(part), "minValues": bounds, "maxValues": bounds, "nullCount": {VERSION.name: 0}}
+        stats = {
+            "numRecords": count,
+            "minValues": {VERSION.name: first},
+            "maxValues": {VERSION.name: last},
+            "nullCount": {VERSION.name: 0},
+        }
         moment = time.time_ns() // 1_000_000  # the log's own clock, which a vacuum goes by
         return AddAction(name, len(data), {"tenant_id": tenant_id}, moment, True, json.dumps(stats))
 

@@ -9,6 +9,7 @@ from deltalake import DeltaTable
 
 from lakehouse.bronze import TABLES, AlreadyLanded, Bronze, Commit, Snapshot, equals
 from lakehouse.errors import Refused
+from lakehouse.maintenance import maintain
 from lakehouse.objects import open_objects
 
 
@@ -91,6 +92,79 @@ class TestEveryBronze:
         assert sorted(landed) == ["own-0", "own-1", "own-2", "own-3", "shared"]
         bronze = Bronze(bronze_url, open_objects(bronze_url))
         assert texts(bronze) == ["own-0", "own-1", "own-2", "own-3", "shared"]
+
+
+class TestRemoval:
+    def test_rows_that_match_are_gone_and_others_keep_their_version(self, anywhere: Bronze, now: datetime) -> None:
+        anywhere.append("messages", messages(now, "a", "b"), ["one"])
+        anywhere.append("messages", messages(now, "a", tenant_id="other"), ["two"])
+        third = anywhere.append("messages", messages(now, "a", "c"), ["three"])
+        assert anywhere.remove("messages", equals("tenant_id", "acme") & equals("text", "a")) == 2
+        rows, version = anywhere.changes("messages")
+        assert version == third + 1
+        assert set(zip(*(rows[name].to_pylist() for name in ("tenant_id", "text", "bronze_version")), strict=True)) == {
+            ("acme", "b", third - 2),
+            ("other", "a", third - 1),
+            ("acme", "c", third),
+        }
+        assert texts(anywhere, after=third - 1) == ["c"]
+        assert anywhere.landed("messages", ["one", "two", "three"]) == {"one", "two", "three"}
+
+    def test_where_nothing_matches_nothing_is_committed(self, anywhere: Bronze, now: datetime) -> None:
+        assert anywhere.remove("messages", equals("text", "a")) == 0
+        version = anywhere.append("messages", messages(now, "a"), ["one"])
+        assert anywhere.remove("messages", equals("text", "b")) == 0
+        assert anywhere.remove("messages", equals("author", "nobody")) == 0  # no row has an author
+        assert (anywhere.version("messages"), texts(anywhere)) == (version, ["a"])
+
+    def test_a_row_whose_value_is_unknown_is_no_match_and_stays(self, bronze: Bronze, now: datetime) -> None:
+        known = messages(now, "a").set_column(5, "author", pa.array(["ana"]))
+        bronze.append("messages", pa.concat_tables([known, messages(now, "b")]), ["one"])
+        assert bronze.remove("messages", equals("author", "ana")) == 1
+        assert texts(bronze) == ["b"]
+
+    def test_it_takes_what_was_compacted_and_outlives_a_vacuum(self, bronze: Bronze, now: datetime) -> None:
+        for name in "abc":
+            bronze.append("messages", messages(now, name), [name])
+        maintain(bronze, kept_hours=0)
+        assert bronze.remove("messages", equals("text", "b")) == 1
+        maintain(bronze, kept_hours=0)
+        assert texts(bronze) == ["a", "c"]
+        files = Path(DeltaTable(bronze.table_uri("messages")).table_uri.removeprefix("file://")).rglob("*.parquet")
+        assert len([file for file in files if "_delta_log" not in file.parts]) == 1
+
+    def test_removals_and_writers_at_the_same_time_do_what_each_would_alone(
+        self, bronze_url: str, now: datetime
+    ) -> None:
+        bronze = Bronze(bronze_url, open_objects(bronze_url))
+        bronze.append("messages", messages(now, *(f"old {number}" for number in range(6))), ["first"])
+
+        def work(number: int) -> int:
+            own = Bronze(bronze_url, open_objects(bronze_url))
+            own.append("messages", messages(now, f"new {number}"), [f"{number}"])
+            return own.remove("messages", equals("text", f"old {number}"))
+
+        with ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(work, range(6))) == [1] * 6
+        assert texts(bronze) == [f"new {number}" for number in range(6)]
+
+
+@pytest.mark.parametrize("checkpoints", [False, True])
+def test_many_names_are_looked_up_as_single_ones_are(anywhere: Bronze, now: datetime, checkpoints: bool) -> None:
+    wanted = {f"name {number}": number for number in range(100)}
+    for start in range(0, 100, 20):
+        part = {name: number for name, number in wanted.items() if start <= number < start + 20}
+        anywhere.commit("messages", lambda _, part=part: Commit(messages(now, "a"), part))  # type: ignore[misc]
+        if checkpoints and start == 60:
+            options = anywhere.objects.delta_options()
+            DeltaTable(anywhere.table_uri("messages"), storage_options=options).create_checkpoint()
+    anywhere.commit("messages", lambda _: Commit(messages(now, "b"), {"name 7": 1007}))
+    snapshot = anywhere.snapshot("messages")
+    asked = [*wanted, "another"]
+    assert snapshot.positions(asked) == wanted | {"name 7": 1007}
+    assert snapshot.positions(asked) == {
+        name: position for name in asked if (position := snapshot.position(name)) is not None
+    }
 
 
 def test_a_table_is_partitioned_by_tenant_alone(bronze: Bronze, now: datetime) -> None:
