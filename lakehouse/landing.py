@@ -132,12 +132,12 @@ def _texts(documents: list[dict[str, Any]], objects: ObjectStore) -> list[str]:
 
 @contextmanager
 def _connected(database_url: str) -> Iterator[adbc.Connection]:
+    """What fails and cannot even be rolled back, fails for want of a server: its death ended the transaction."""
     try:
-        connection = adbc.connect(database_url)
+        with adbc.connect(database_url) as connection:
+            yield connection
     except AdbcError as error:
         raise DatabaseUnavailable(public_name(database_url), error) from error
-    with connection:
-        yield connection
 
 
 @contextmanager

@@ -80,6 +80,15 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def home_of_server() -> Iterator[Path]:
+    """For a test with a Postgres of its own: it runs as another user, and pytest closes its folders to others."""
+    home = Path(tempfile.mkdtemp(prefix="iotops-test-"))
+    yield home
+    database.stop_embedded(home)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
 def environment(home: Path, database_url: str) -> dict[str, str]:
     """The environment of a command line run on this test's home and database."""
     return {**os.environ, "IOTOPS_HOME": str(home), "IOTOPS_DATABASE_URL": database_url}

@@ -246,3 +246,29 @@ def test_a_database_that_is_down_is_named_without_its_password(bronze: Bronze) -
         land("postgresql://me:secret@localhost:1/iotops", bronze)
     assert re.search(r"localhost:1/iotops does not answer .* start it", str(failure.value))
     assert "secret" not in str(failure.value)
+
+
+class LosingStore(FolderStore):
+    """The database's other connections are cut off while an object is read."""
+
+    def __init__(self, root: Path, database_url: str) -> None:
+        super().__init__(root)
+        self.database_url = database_url
+
+    def get(self, tenant_id: str, sha256: str, start: int = 0, end: int | None = None) -> bytes:
+        with database.transaction(self.database_url) as connection:
+            connection.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity "
+                "where datname = current_database() and pid <> pg_backend_pid()"
+            )
+        return super().get(tenant_id, sha256, start, end)
+
+
+def test_a_database_that_goes_away_midway_is_named_and_nothing_is_landed_in_part(
+    database_url: str, bronze: Bronze, objects: CountingStore
+) -> None:
+    append(bronze, "documents", document("a.md", objects.put("default", b"text")))
+    with pytest.raises(DatabaseUnavailable, match="does not answer"):
+        land(database_url, Bronze(bronze.url, LosingStore(objects.root, database_url)))
+    assert select(database_url, "select count(*) from landing.documents") == [(0,)]
+    assert land(database_url, bronze).rows["documents"] == 1
