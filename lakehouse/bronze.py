@@ -17,9 +17,9 @@ from deltalake.transaction import AddAction, RemoveAction
 from pyarrow import parquet
 from pyarrow.dataset import get_partition_keys
 
-from lakehouse.durable_log import sync_log, take_torn_entry_aside
+from lakehouse.durable_log import entry_path, sync_log, take_torn_entry_aside
 from lakehouse.errors import ObjectStoreUnavailable, Refused
-from lakehouse.log_positions import read_positions
+from lakehouse.log_positions import Positions, read_positions
 from lakehouse.objects import ObjectStore, folder_of
 
 TIME: Final = pa.timestamp("us", tz="UTC")
@@ -84,7 +84,7 @@ CONFIGURATION: Final = {
 # Each try means that another writer committed meanwhile.
 TRIES: Final = 100
 BUSY: Final = "bronze table '{table}' is written by too many others at once: try again when they are done"
-FEW: Final = 32  # names that are sooner looked up one by one than by reading the log
+FEW: Final = 3  # names that are sooner looked up one by one than by reading the log
 # Two files are read ahead, in pieces: a million rows of telemetry as one table take a gigabyte.
 READING: Final = {"batch_size": 32_768, "batch_readahead": 2, "fragment_readahead": 2}
 # A batch becomes a row group.
@@ -115,7 +115,7 @@ class Commit:
 class Snapshot:
     """A table as one version of it. Version -1: it does not exist yet."""
 
-    def __init__(self, url: str, table: str, target: DeltaTable | None) -> None:
+    def __init__(self, url: str, table: str, target: DeltaTable | None, positions: Positions | None = None) -> None:
         if target is not None and VERSION.name not in (field.name for field in target.schema().fields):
             raise Refused(
                 f"bronze table '{table}' at {url} was written before rows held the version that brought them: "
@@ -125,17 +125,19 @@ class Snapshot:
         self._schema = TABLES[table].append(VERSION)
         self._target = target
         self.version = -1 if target is None else target.version()
+        self.known = positions  # those of an earlier version, until they are asked for
 
     def position(self, name: str) -> int | None:
         """What the commits up to this version remember by that name."""
-        return None if self._target is None else self._target.transaction_version(name)
+        return self.positions([name]).get(name)
 
     def positions(self, names: Collection[str]) -> dict[str, int]:
         """The same for many; names that nothing is remembered by are left out."""
         if self._target is None:
             return {}
-        if len(names) > FEW:
-            known = read_positions(self._target)
+        if len(names) > FEW or self.known is not None:
+            self.known = read_positions(self._target, self.known)
+            known = self.known.names
             return {name: known[name] for name in names if name in known}
         found = {name: self._target.transaction_version(name) for name in names}
         return {name: position for name, position in found.items() if position is not None}
@@ -163,6 +165,15 @@ class Snapshot:
             yield from found
 
 
+@dataclass(frozen=True)
+class _Head:
+    """A table as its last commit left it, and which file its log ended with."""
+
+    target: DeltaTable | None
+    positions: Positions | None = None
+    entry: tuple[int, int] | None = None
+
+
 @dataclass
 class _Rewritten:
     """What a commit is to do to the files of a table, and how many rows are gone by it."""
@@ -177,6 +188,7 @@ class Bronze:
     def __init__(self, url: str, objects: ObjectStore) -> None:
         self.url = url
         self.objects = objects
+        self._heads: dict[str, _Head] = {}
 
     def commit(self, table: str, decide: Callable[[Snapshot], Commit | None]) -> int | None:
         """Append what `decide` finds missing in the table; returns the Delta version, None where nothing was missing.
@@ -186,17 +198,22 @@ class Bronze:
         """
         for _ in range(TRIES):
             with reaching(self.url):
-                target = self._open(table)
-            wanted = decide(Snapshot(self.url, table, target))
+                head = self._open_head(table)
+            target, snapshot = head.target, Snapshot(self.url, table, head.target, head.positions)
+            wanted = decide(snapshot)
             with reaching(self.url):
                 if wanted is None:
                     self._sync(table, -1 if target is None else target.version())
+                    self._keep_head(table, target, snapshot.known)
                     return None
                 if target is None:
                     self._create(table)
-                elif self._write(table, target, wanted):
-                    self._sync(table, target.version() + 1)
-                    return target.version() + 1
+                    continue
+                version = target.version() + 1
+                if self._write(table, target, wanted):
+                    self._sync(table, version)
+                    self._keep_head(table, target, snapshot.known)
+                    return version
         raise Refused(BUSY.format(table=table))
 
     def remove(self, table: str, doomed: pc.Expression) -> int:
@@ -292,6 +309,29 @@ class Bronze:
             if not self.url.startswith("file://") or not take_torn_entry_aside(folder_of(uri)):
                 raise
             return DeltaTable(uri, storage_options=options)
+
+    def _open_head(self, table: str) -> _Head:
+        """The newest version, by way of the table that the commit before left: of 50 entries in the log, only the new
+        ones are read. No other thread has it meanwhile."""
+        head = self._heads.pop(table, None)
+        if head is None or head.target is None or head.entry != self._entry(table, head.target.version()):
+            return _Head(self._open(table))
+        head.target.update_incremental()
+        return head
+
+    def _keep_head(self, table: str, target: DeltaTable | None, positions: Positions | None) -> None:
+        if target is not None and (entry := self._entry(table, target.version())):
+            self._heads[table] = _Head(target, positions, entry)
+
+    def _entry(self, table: str, version: int) -> tuple[int, int] | None:
+        """What tells the log's entry from that of a table which took the place of this one; None outside folders."""
+        if not self.url.startswith("file://"):
+            return None
+        try:
+            found = entry_path(folder_of(self.table_uri(table)), version).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns
 
     def _create(self, table: str) -> DeltaTable:
         if self.url.startswith("file://"):

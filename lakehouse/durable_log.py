@@ -13,6 +13,10 @@ LOG: Final = "_delta_log"
 ENTRY: Final = "{:020d}.json"
 
 
+def entry_path(table: Path, version: int) -> Path:
+    return table / LOG / ENTRY.format(version)
+
+
 def sync_log(table: Path, version: int) -> None:
     """The entry of that version, a checkpoint that it brought, and the folder that names them."""
     log = table / LOG

@@ -35,7 +35,8 @@ class LandedBatch:
 
 def read_positions(snapshot: Snapshot, stream: Stream, partitions: Any) -> dict[int, int]:
     """The next offset to land, of each partition; 0 where none was landed yet."""
-    return {number: snapshot.position(stream.position_name(number)) or 0 for number in partitions}
+    known = snapshot.positions([stream.position_name(number) for number in partitions])
+    return {number: known.get(stream.position_name(number), 0) for number in partitions}
 
 
 def land_batch(bronze: Bronze, stream: Stream, batch: MessageBatch, identity: int, now: datetime) -> LandedBatch:

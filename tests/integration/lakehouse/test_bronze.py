@@ -1,3 +1,4 @@
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -217,6 +218,33 @@ def test_it_is_decided_again_where_another_writer_was_faster(bronze: Bronze, now
     assert bronze.commit("messages", decide) == bronze.version("messages")
     assert seen == [["first"], ["faster", "first"]]
     assert texts(bronze) == ["faster", "first", "mine"]
+
+
+def test_what_another_writer_brought_between_two_commits_is_known_to_the_second(bronze: Bronze, now: datetime) -> None:
+    names = [f"name {number}" for number in range(10)]
+    other = Bronze(bronze.url, bronze.objects)
+    for number, name in enumerate(names):
+        writer = (bronze, other)[number % 2]
+        assert writer.append_missing("messages", {one: messages(now, one) for one in names[: number + 1]}) == {name}
+    assert texts(bronze) == names
+
+
+def test_a_table_that_took_the_place_of_the_one_before_is_read_anew(
+    bronze: Bronze, tmp_path: Path, now: datetime
+) -> None:
+    def land(*names: str) -> set[str]:
+        return bronze.append_missing("messages", {name: messages(now, name) for name in names})
+
+    assert land("a", "b", "c", "g") == {"a", "b", "c", "g"}
+    assert land("a", "b", "c", "h") == {"h"}
+    elsewhere = (tmp_path / "elsewhere").as_uri()
+    another = Bronze(elsewhere, open_objects(elsewhere))
+    for name in ("c", "d", "e"):
+        another.append_missing("messages", {name: messages(now, name)})
+    shutil.rmtree(tmp_path / "bronze")
+    (tmp_path / "elsewhere").rename(tmp_path / "bronze")
+    assert land("a", "c", "f", "g") == {"a", "f", "g"}
+    assert texts(bronze) == ["a", "c", "d", "e", "f", "g"]
 
 
 def test_the_log_holds_no_text_of_a_row(bronze: Bronze, now: datetime) -> None:
