@@ -3,7 +3,6 @@
 import argparse
 import http.client
 import json
-import os
 import shutil
 import signal
 import statistics
@@ -147,8 +146,7 @@ def _ours(home: Path) -> Iterator[int]:
 
 @contextmanager
 def _serving(command: list[str], port: int, home: Path) -> Iterator[None]:
-    environment = {**os.environ, "IOTOPS_HOME": str(home)}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as server:
+    with subprocess.Popen(["env", f"IOTOPS_HOME={home}", *command], stdout=subprocess.DEVNULL) as server:
         wait_until(lambda: _answers(port), "the server to answer")
         yield
         server.send_signal(signal.SIGTERM)

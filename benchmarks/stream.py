@@ -1,7 +1,6 @@
 """The consumer beside a bare confluent-kafka loop, and its lag after a burst: python -m benchmarks.stream"""
 
 import argparse
-import os
 import shutil
 import statistics
 import subprocess
@@ -123,8 +122,7 @@ def _burst(broker: Broker, payloads: Sequence[bytes]) -> None:
     database.start_embedded(home)
     topic = "telemetry.burst"
     _fill(broker, topic, payloads[:FEW])
-    command = [sys.executable, "-m", "iotops.cli.main", "ingest", "stream", "--brokers", broker.address]
-    environment = {**os.environ, "IOTOPS_HOME": str(home)}
+    command = ["env", f"IOTOPS_HOME={home}", sys.executable, "-m", "iotops.cli.main", "ingest", "stream"]
     bronze = Bronze((home / "bronze").as_uri(), open_objects((home / "bronze").as_uri()))
     stream = Stream(TENANT, f"kafka:{topic}", topic)
     names = [stream.position_name(number) for number in range(PARTITIONS)]
@@ -137,7 +135,7 @@ def _burst(broker: Broker, payloads: Sequence[bytes]) -> None:
             Event().wait(0.05)
         return perf_counter()
 
-    with subprocess.Popen([*command, "--topic", topic], env=environment) as consumer:
+    with subprocess.Popen([*command, "--brokers", broker.address, "--topic", topic]) as consumer:
         wait_for(FEW)
         started = perf_counter()
         for partition in range(PARTITIONS):

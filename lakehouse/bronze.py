@@ -17,7 +17,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from pyarrow import parquet
 from pyarrow.dataset import get_partition_keys
 
-from lakehouse.durable_log import entry_path, sync_log, take_torn_entry_aside
+from lakehouse.durable_log import entry_path, make_folder, sync, sync_log, take_torn_entry_aside
 from lakehouse.errors import ObjectStoreUnavailable, Refused
 from lakehouse.log_positions import Positions, read_positions
 from lakehouse.objects import ObjectStore, folder_of
@@ -335,7 +335,7 @@ class Bronze:
 
     def _create(self, table: str) -> DeltaTable:
         if self.url.startswith("file://"):
-            folder_of(self.table_uri(table)).mkdir(parents=True, exist_ok=True)
+            make_folder(folder_of(self.table_uri(table)))
         arguments: dict[str, Any] = {
             "schema": TABLES[table].append(VERSION),
             "partition_by": PARTITIONS,
@@ -343,12 +343,14 @@ class Bronze:
             "storage_options": self.objects.delta_options(),
         }
         try:
-            return DeltaTable.create(self.table_uri(table), mode="ignore", **arguments)
+            created = DeltaTable.create(self.table_uri(table), mode="ignore", **arguments)
         except DeltaError:
             # Two writers create it at once: the second finds it made. Anything else is still an error.
-            if (created := self._open(table)) is None:
+            if (found := self._open(table)) is None:
                 raise
-            return created
+            created = found
+        self._sync(table, 0)
+        return created
 
     def _write(self, table: str, target: DeltaTable, wanted: Commit) -> bool:
         version, rows = target.version() + 1, wanted.rows.cast(TABLES[table])
@@ -428,7 +430,10 @@ class Bronze:
 
     def _sync(self, table: str, version: int) -> None:
         if version >= 0 and self.url.startswith("file://"):
-            sync_log(folder_of(self.table_uri(table)), version)
+            folder = folder_of(self.table_uri(table))
+            sync_log(folder, version)
+            if version == 0:
+                sync(folder)  # which holds the log's own folder since then
 
 
 def _all(predicates: Sequence[pc.Expression]) -> pc.Expression | None:

@@ -1,7 +1,7 @@
 """What delta-rs leaves to the operating system when a Delta log lies in a folder: that an entry survives a power cut.
 
 It writes an entry beside its place and links it there, so no reader ever meets half of one, but syncs neither the entry
-nor the folder. An entry that a power cut tore was never acknowledged, because `sync_log` had not returned.
+nor the folders. An entry that a power cut tore was never acknowledged, because `sync_log` had not returned.
 """
 
 import json
@@ -24,6 +24,16 @@ def sync_log(table: Path, version: int) -> None:
         if name.endswith(".json") or (log / f"{version:020d}.checkpoint.parquet").exists():
             sync(log / name)
     sync(log)
+
+
+def make_folder(folder: Path) -> None:
+    """With those above it. Each is synced into its parent, so that a synced file cannot lose its way in a crash."""
+    if folder.is_dir():
+        return
+    if folder != folder.parent:
+        make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync(folder.parent)
 
 
 def sync(path: Path) -> None:

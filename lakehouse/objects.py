@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Protocol
 from urllib.parse import unquote, urlsplit
 
-from lakehouse.durable_log import sync
+from lakehouse.durable_log import make_folder, sync
 from lakehouse.errors import CorruptObject, Misused, ObjectStoreUnavailable, UnknownObject
 from lakehouse.tenants import NAME
 
@@ -144,7 +144,7 @@ class FolderStore:
     def _writing(self, folder: Path) -> Iterator[IO[bytes]]:
         """A file that is gone at the end of the block, unless it was published."""
         try:
-            self._make_folder(folder)
+            make_folder(folder)
             with tempfile.NamedTemporaryFile(dir=folder, prefix=".new-") as file:
                 yield file
         except OSError as error:
@@ -155,20 +155,10 @@ class FolderStore:
         file.flush()
         os.fchmod(file.fileno(), 0o444)
         os.fsync(file.fileno())
-        self._make_folder(target.parent)
+        make_folder(target.parent)
         with _already_there_is_fine():
             os.link(file.name, target)
         sync(target.parent)
-
-    def _make_folder(self, folder: Path) -> None:
-        """Created folders are synced into their parents, so that a synced file cannot lose its way in a crash."""
-        if folder.is_dir():
-            return
-        if folder != folder.parent:
-            self._make_folder(folder.parent)
-        with _already_there_is_fine():
-            folder.mkdir()
-        sync(folder.parent)
 
 
 @contextmanager

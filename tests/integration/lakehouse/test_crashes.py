@@ -15,6 +15,7 @@ import pytest
 from lakehouse.bronze import Bronze
 from lakehouse.objects import open_objects
 from tests.crashing import RAW, ROWS, commit, rows
+from tests.durability import Disk, trace
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed: apt-get install strace"),
@@ -104,6 +105,24 @@ def test_a_commit_cut_off_anywhere_is_there_whole_or_not_at_all(
     else:
         pytest.fail(f"the commit makes more than {MOST} calls of {CALLS[calls]}")
     assert outcomes, "the fault never struck"
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_what_is_acknowledged_would_survive_a_power_cut(tmp_path: Path, is_first: bool) -> None:
+    """By the calls that a commit makes: bytes and names are synced, and what the log names before the log itself."""
+    folder = tmp_path / "bronze"
+    if not is_first:
+        open_bronze(folder).append("telemetry", rows("e" * 64, 3), ["earlier"])
+    code = f"from tests.crashing import commit; commit({folder.as_uri()!r})"
+    disk, logged = Disk(), 0
+    for call in trace(code, tmp_path / "strace.log"):
+        disk.see(call)
+        if call.name == "link" and call.paths[1].endswith(".json"):
+            logged += 1
+            named = {path for path in disk.lost(folder) if "_delta_log" not in path}
+            assert not named, f"the log names what a power cut could take: {named}"
+    assert logged == (2 if is_first else 1)
+    assert disk.lost(folder) == set()
 
 
 def open_bronze(folder: Path) -> Bronze:
