@@ -1,11 +1,9 @@
 """Bronze: append-only Delta tables beside the objects. A commit names the inputs that it lands, so none lands twice."""
 
 import json
-import re
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,82 +16,22 @@ from pyarrow import parquet
 from pyarrow.dataset import get_partition_keys
 
 from lakehouse.durable_log import entry_path, make_folder, sync, sync_log, take_torn_entry_aside
-from lakehouse.errors import ObjectStoreUnavailable, Refused
-from lakehouse.log_positions import Positions, read_positions
+from lakehouse.errors import Refused
+from lakehouse.log_positions import Positions
 from lakehouse.objects import ObjectStore, folder_of
+from lakehouse.snapshot import Snapshot as Snapshot
+from lakehouse.snapshot import reaching as reaching
+from lakehouse.tables import CONFIGURATION, PARTITIONS
+from lakehouse.tables import TABLES as TABLES
+from lakehouse.tables import TIME as TIME
+from lakehouse.tables import VERSION as VERSION
+from lakehouse.tables import equals as equals
 
-TIME: Final = pa.timestamp("us", tz="UTC")
-
-
-def _schema(columns: str, **others: pa.DataType) -> pa.Schema:
-    """Columns in the order named; text unless `others` says different."""
-    return pa.schema([(name, others.get(name, pa.string())) for name in columns.split()])
-
-
-# As callers see them. On disk each row has `bronze_version` as well, the Delta version of the commit that brought it:
-# written into the row, it outlives compaction, and the log's entries of long ago.
-TABLES: Final[Mapping[str, pa.Schema]] = {
-    "telemetry": _schema(
-        "tenant_id dt device_id metric ts value unit site model firmware source object_sha256 row_number recorded_at",
-        dt=pa.date32(),
-        ts=TIME,
-        value=pa.float64(),
-        row_number=pa.int64(),
-        recorded_at=TIME,
-    ),
-    "events": _schema(
-        "tenant_id event_id device_id event_type ts severity message attributes site model firmware source "
-        "object_sha256 row_number recorded_at",
-        ts=TIME,
-        row_number=pa.int64(),
-        recorded_at=TIME,
-    ),
-    "messages": _schema(
-        "tenant_id source channel message_id thread_id author ts text edited_at deleted object_sha256 recorded_at",
-        ts=TIME,
-        edited_at=TIME,
-        deleted=pa.bool_(),
-        recorded_at=TIME,
-    ),
-    "documents": _schema(
-        "tenant_id source path kind title object_sha256 raw_sha256 media_type extraction byte_start byte_end product "
-        "version_from version_to valid_from classification url deleted recorded_at",
-        byte_start=pa.int64(),
-        byte_end=pa.int64(),
-        valid_from=TIME,
-        deleted=pa.bool_(),
-        recorded_at=TIME,
-    ),
-    "quarantine": _schema(
-        "tenant_id source path record code reason raw_sha256 raw_size raw_holds stage flags refusal resolution "
-        "recorded_at",
-        record=pa.int64(),
-        raw_size=pa.int64(),
-        recorded_at=TIME,
-    ),
-}
-VERSION: Final = pa.field("bronze_version", pa.int64())
-COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")  # delta-rs paints the text of some errors
-PARTITIONS: Final = ["tenant_id"]
-REMEMBERED: Final = "interval 1 days"
-# Other statistics would put texts of documents and chats into the log, where no erasure finds them.
-CONFIGURATION: Final = {
-    "delta.dataSkippingStatsColumns": "bronze_version",
-    "delta.setTransactionRetentionDuration": REMEMBERED,
-}
 # Each try means that another writer committed meanwhile.
 TRIES: Final = 100
 BUSY: Final = "bronze table '{table}' is written by too many others at once: try again when they are done"
-FEW: Final = 3  # names that are sooner looked up one by one than by reading the log
-# Two files are read ahead, in pieces: a million rows of telemetry as one table take a gigabyte.
-READING: Final = {"batch_size": 32_768, "batch_readahead": 2, "fragment_readahead": 2}
 # A batch becomes a row group.
 REWRITING: Final = {"batch_size": 262_144, "batch_readahead": 1, "fragment_readahead": 1}
-
-
-def equals(column: str, value: str) -> pc.Expression:
-    """A predicate for `changes`."""
-    return pc.field(column) == value
 
 
 class AlreadyLanded(Exception):
@@ -110,59 +48,6 @@ class Commit:
     rows: pa.Table
     positions: Mapping[str, int] = field(default_factory=dict)
     forgettable: bool = False
-
-
-class Snapshot:
-    """A table as one version of it. Version -1: it does not exist yet."""
-
-    def __init__(self, url: str, table: str, target: DeltaTable | None, positions: Positions | None = None) -> None:
-        if target is not None and VERSION.name not in (field.name for field in target.schema().fields):
-            raise Refused(
-                f"bronze table '{table}' at {url} was written before rows held the version that brought them: "
-                "ingest its sources again into an empty bronze (IOTOPS_BRONZE_URL)"
-            )
-        self._url = url
-        self._schema = TABLES[table].append(VERSION)
-        self._target = target
-        self.version = -1 if target is None else target.version()
-        self.known = positions  # those of an earlier version, until they are asked for
-
-    def position(self, name: str) -> int | None:
-        """What the commits up to this version remember by that name."""
-        return self.positions([name]).get(name)
-
-    def positions(self, names: Collection[str]) -> dict[str, int]:
-        """The same for many; names that nothing is remembered by are left out."""
-        if self._target is None:
-            return {}
-        if len(names) > FEW or self.known is not None:
-            self.known = read_positions(self._target, self.known)
-            known = self.known.names
-            return {name: known[name] for name in names if name in known}
-        found = {name: self._target.transaction_version(name) for name in names}
-        return {name: position for name, position in found.items() if position is not None}
-
-    def stream(self, predicate: pc.Expression | None = None, after: int | None = None) -> pa.RecordBatchReader:
-        """Rows of the versions after `after`, with `bronze_version`, in no order, a few thousand at a time."""
-        if self._target is None or (after is not None and after >= self.version):
-            return self._schema.empty_table().to_reader()
-        wanted = [] if predicate is None else [predicate]
-        newer = None
-        if after is not None:
-            wanted.append(pc.field(VERSION.name) > after)
-            newer = [(VERSION.name, ">", after)]  # skips files by the log alone, without a look at them
-        dataset = self._target.to_pyarrow_dataset(schema=self._schema, file_pruning_predicate=newer)
-        found = dataset.scanner(filter=_all(wanted), **READING).to_reader()
-        return pa.RecordBatchReader.from_batches(self._schema, self._batches(found))
-
-    def read(self, predicate: pc.Expression | None = None, after: int | None = None) -> pa.Table:
-        """The same rows, oldest commit first; those of one commit come in any order."""
-        with reaching(self._url):
-            return self.stream(predicate, after).read_all().sort_by(VERSION.name)
-
-    def _batches(self, found: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
-        with reaching(self._url):
-            yield from found
 
 
 @dataclass(frozen=True)
@@ -232,6 +117,22 @@ class Bronze:
                 if self._publish(table, target, rewritten.actions, Commit(TABLES[table].empty_table())):
                     self._sync(table, target.version() + 1)
                     return rewritten.removed
+        raise Refused(BUSY.format(table=table))
+
+    def put_back(self, table: str, decide: Callable[[Snapshot], pa.Table]) -> int:
+        """Like `commit`, of rows of one tenant that bear the versions which once brought them; returns how many."""
+        for _ in range(TRIES):
+            with reaching(self.url):
+                target = self._open(table) or self._create(table)
+            if not (rows := decide(Snapshot(self.url, table, target))).num_rows:
+                return 0
+            part, tenant_id = rows.drop_columns(["tenant_id"]).combine_chunks(), rows["tenant_id"][0].as_py()
+            with reaching(self.url):
+                version = target.version() + 1
+                added = self._put_part(table, tenant_id, version, part.schema, part.to_batches())
+                if self._publish(table, target, [added], Commit(TABLES[table].empty_table())):
+                    self._sync(table, version)
+                    return int(rows.num_rows)
         raise Refused(BUSY.format(table=table))
 
     def append(self, table: str, rows: pa.Table, transactions: Sequence[str]) -> int:
@@ -434,19 +335,3 @@ class Bronze:
             sync_log(folder, version)
             if version == 0:
                 sync(folder)  # which holds the log's own folder since then
-
-
-def _all(predicates: Sequence[pc.Expression]) -> pc.Expression | None:
-    joined = None
-    for predicate in predicates:
-        joined = predicate if joined is None else joined & predicate
-    return joined
-
-
-@contextmanager
-def reaching(url: str) -> Iterator[None]:
-    """delta-rs reports a storage that does not answer as OSError, as a DeltaError of its own, or in Arrow's words."""
-    try:
-        yield
-    except (OSError, DeltaError, pa.ArrowException) as error:
-        raise ObjectStoreUnavailable(url, COLOURS.sub("", str(error))) from error
