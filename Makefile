@@ -38,6 +38,20 @@ up: setup ## Serve API, UI and Airflow until Ctrl-C
 test: .venv/.dev ## Run every test (real Postgres, real Delta tables)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
+.PHONY: test-long
+test-long: .venv/.dev ## Tests that take minutes; 60 kills under load, another seed each day
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m long
+	$(BIN)/python -m tests.chaos --kills 60 --events 30000 --seed $$(date +%Y%m%d)
+
+.PHONY: plants
+plants: .venv/.dev ## Plant each bug of docs/reliability.md into a copy, and see a test fail
+	$(BIN)/python -m tests.plants
+
+.PHONY: bench
+bench: .venv/.dev ## Ratios of the stream and of HTTP ingest, each beside a bare one
+	$(BIN)/python -m benchmarks.stream
+	$(BIN)/python -m benchmarks.ingest
+
 .PHONY: lint
 lint: .venv/.dev ## ruff, mypy and import-linter
 	$(BIN)/ruff check .

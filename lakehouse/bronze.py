@@ -275,17 +275,21 @@ class Bronze:
         schema = TABLES[table].append(VERSION)
         try:
             target.create_write_transaction(actions, "append", schema, PARTITIONS, commit_properties=properties)
-        except CommitFailedError:
-            # A store that answers late, or not at all, makes the client ask again and find its own commit there.
-            return self._is_of(table, version, identity)
+        except (DeltaError, OSError) as error:
+            # A store whose answer was lost may have done it; delta-rs asks no second time where no answer came.
+            if self._is_of(table, version, identity):
+                return True
+            if not isinstance(error, CommitFailedError):
+                raise
+            return False
         return True
 
     def _is_of(self, table: str, version: int, identity: str) -> bool:
-        try:
-            at = DeltaTable(self.table_uri(table), version=version, storage_options=self.objects.delta_options())
-        except DeltaError:  # the commit failed, and nobody else's took its place
+        newest = self._open(table)
+        if newest is None or newest.version() < version:  # it failed, and nobody else's took its place
             return False
-        return any(entry.get("iotops.commit") == identity for entry in at.history(1))
+        newest.load_as_version(version)
+        return any(entry.get("iotops.commit") == identity for entry in newest.history(1))
 
     def _without(self, table: str, target: DeltaTable, doomed: pc.Expression) -> _Rewritten:
         """The files that hold rows to remove, and what is to stand in their place."""

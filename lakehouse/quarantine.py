@@ -106,14 +106,18 @@ class Refusals:
 
     def record(self) -> None:
         """What was superseded and is now refused again is open again."""
-        rows = [self._row(refusal) for refusal in self._unrecorded]
+        rows = {transaction(row): row for row in map(self._row, self._unrecorded)}
+        reopened = {
+            name: resolution_name(row["tenant_id"], "superseded", refusal_id(row)) for name, row in rows.items()
+        }
         self._unrecorded.clear()
 
         def decide(snapshot: Snapshot) -> Commit | None:
-            new = {transaction(row): row for row in rows if _is_news(snapshot, row)}
+            known = snapshot.positions([*rows, *reopened.values()])
+            new = [name for name in rows if name not in known or known.get(reopened[name], -1) >= known[name]]
             if not new:
                 return None
-            table = pa.Table.from_pylist(list(new.values()), TABLES["quarantine"])
+            table = pa.Table.from_pylist([rows[name] for name in new], TABLES["quarantine"])
             return Commit(table, dict.fromkeys(new, snapshot.version + 1))
 
         if rows:
@@ -210,14 +214,6 @@ def _opened(row: Row) -> dict[str, Any]:
 def _came_alone(row: Row) -> bool:
     """A record of a stream or of a request; a row of a file is refused by the file's name."""
     return row["record"] is not None and not row["path"].lower().endswith(SUFFIXES)
-
-
-def _is_news(snapshot: Snapshot, row: Row) -> bool:
-    recorded = snapshot.position(transaction(row))
-    if recorded is None:
-        return True
-    superseded = snapshot.position(resolution_name(row["tenant_id"], "superseded", refusal_id(row)))
-    return superseded is not None and superseded >= recorded
 
 
 def _order(row: Row) -> tuple[Any, ...]:

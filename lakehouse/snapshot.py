@@ -43,12 +43,13 @@ class Snapshot:
         """The same for many; names that nothing is remembered by are left out."""
         if self._target is None:
             return {}
-        if len(names) > FEW or self.known is not None:
-            self.known = read_positions(self._target, self.known)
-            known = self.known.names
-            return {name: known[name] for name in names if name in known}
-        found = {name: self._target.transaction_version(name) for name in names}
-        return {name: position for name, position in found.items() if position is not None}
+        with reaching(self._url):
+            if len(names) > FEW or self.known is not None:
+                self.known = read_positions(self._target, self.known)
+                known = self.known.names
+                return {name: known[name] for name in names if name in known}
+            found = {name: self._target.transaction_version(name) for name in names}
+            return {name: position for name, position in found.items() if position is not None}
 
     def stream(self, predicate: pc.Expression | None = None, after: int | None = None) -> pa.RecordBatchReader:
         """Rows of the versions after `after`, with `bronze_version`, in no order, a few thousand at a time."""

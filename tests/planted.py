@@ -1,0 +1,295 @@
+"""Bugs that a test must see, each with the guarantee that it would break. `python -m tests.plants` plants them."""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Plant:
+    """old, new: text of the file, and what the bug makes of it. tests: arguments of pytest.
+
+    cases: how many operations the tests make that the bug could spoil. Where all of them go well, the rate of failures
+    is below 3/cases with 95 % confidence. seed: where the tests draw; else they go through all cases.
+    """
+
+    guarantee: str
+    bug: str
+    file: str
+    old: str
+    new: str
+    tests: str
+    cases: int
+    seed: int | None = None
+
+
+LAKE: Final = "tests/integration/lakehouse"
+
+PLANTS: Final = (
+    Plant(
+        "a message of a stream is landed once, or not at all yet",
+        "offsets are committed first, rows after them",
+        "lakehouse/stream/landing.py",
+        '    bronze.commit("telemetry", decide)\n    return unseen',
+        "    kept: list[Commit] = []\n"
+        "    def first(snapshot: Snapshot) -> Commit | None:\n"
+        "        if wanted := decide(snapshot):\n"
+        "            kept[:] = [wanted]\n"
+        "            return Commit(wanted.rows.slice(0, 0), wanted.positions)\n"
+        "        return None\n"
+        '    bronze.commit("telemetry", first)\n'
+        "    for one in kept:\n"
+        '        bronze.commit("telemetry", lambda _: Commit(one.rows))\n'
+        "    return unseen",
+        f"{LAKE}/stream tests/integration/iotops/test_chaos.py",
+        10_000,
+        20261121,
+    ),
+    Plant(
+        "a message of a stream is landed once, or not at all yet",
+        "rows are committed first, offsets after them",
+        "lakehouse/stream/landing.py",
+        '    bronze.commit("telemetry", decide)\n    return unseen',
+        "    kept: list[Commit] = []\n"
+        "    def first(snapshot: Snapshot) -> Commit | None:\n"
+        "        if wanted := decide(snapshot):\n"
+        "            kept[:] = [wanted]\n"
+        "            return Commit(wanted.rows)\n"
+        "        return None\n"
+        '    bronze.commit("telemetry", first)\n'
+        "    for one in kept:\n"
+        '        bronze.commit("telemetry", lambda _: Commit(one.rows.slice(0, 0), one.positions))\n'
+        "    return unseen",
+        "tests/integration/iotops/test_chaos.py",
+        10_000,
+        20261121,
+    ),
+    Plant(
+        "a request is acknowledged once it is durable",
+        "202 is sent before the commit",
+        "lakehouse/intake.py",
+        "                receipts = _land(self._bronze, requests)\n",
+        "                for request in requests:\n"
+        "                    request.done.set_result(Receipt(None, 0, (), False))\n"
+        "                _land(self._bronze, requests)\n"
+        "                continue\n",
+        "tests/integration/iotops/test_chaos.py",
+        10_000,
+        20261121,
+    ),
+    Plant(
+        "a request sent again adds nothing",
+        "its key is not stored with its rows",
+        "lakehouse/intake.py",
+        "        return Commit(rows, {name: request.stamp for name, request in wanted.items()}, forgettable=True)\n",
+        "        return Commit(rows)\n",
+        f"{LAKE}/test_intake.py tests/integration/copilot_api/test_ingest.py",
+        40,
+    ),
+    Plant(
+        "rows and watermark of landing move together",
+        "the watermark is committed before the rows",
+        "lakehouse/landing.py",
+        "        news, version = bronze.stream(",
+        "        cursor.execute(\n"
+        '            "update landing.watermarks set delta_version = $1 where table_name = $2",\n'
+        "            parameters=(bronze.version(table) or -1, table),\n"
+        "        )\n"
+        "        connection.commit()\n"
+        "        news, version = bronze.stream(",
+        f"{LAKE}/test_landing.py tests/integration/iotops/test_chaos.py",
+        10_000,
+        20261121,
+    ),
+    Plant(
+        "a reading that came twice counts once in gold",
+        "INSERT in place of upsert",
+        "dbt/models/gold/fct_readings.sql",
+        "    incremental_strategy='merge',\n    unique_key=key,\n",
+        "    incremental_strategy='append',\n",
+        "tests/integration/dbt",
+        20,
+    ),
+    Plant(
+        "what was acknowledged survives a power cut",
+        "fsync of data files is dropped",
+        "lakehouse/objects.py",
+        "        os.fsync(file.fileno())\n",
+        "",
+        f"{LAKE}/test_crashes.py -k power_cut",
+        40,
+    ),
+    Plant(
+        "what was acknowledged survives a power cut",
+        "fsync of the log's entry is dropped",
+        "lakehouse/bronze.py",
+        "            sync_log(folder, version)\n",
+        "",
+        f"{LAKE}/test_crashes.py -k power_cut",
+        40,
+    ),
+    Plant(
+        "what was acknowledged survives a power cut",
+        "the names of new folders are not synced",
+        "lakehouse/durable_log.py",
+        "    folder.mkdir(exist_ok=True)\n    sync(folder.parent)\n",
+        "    folder.mkdir(exist_ok=True)\n",
+        f"{LAKE}/test_crashes.py -k power_cut",
+        40,
+    ),
+    Plant(
+        "a commit is there whole or not at all",
+        "a part is written in its place, not beside it",
+        "lakehouse/objects.py",
+        "            os.link(file.name, target)\n",
+        "            target.write_bytes(Path(file.name).read_bytes())\n",
+        f"{LAKE}/test_crashes.py {LAKE}/test_objects.py",
+        300,
+    ),
+    Plant(
+        "two writers land an input once",
+        "a commit is tried again without being decided again",
+        "lakehouse/bronze.py",
+        "            max_commit_retries=0,  # the rows bear the number of this very version\n",
+        "            max_commit_retries=15,\n",
+        f"{LAKE}/test_bronze.py",
+        100,
+    ),
+    Plant(
+        "a commit goes by the newest version",
+        "the table that the last commit left is not read on",
+        "lakehouse/bronze.py",
+        "        head.target.update_incremental()\n",
+        "",
+        f"{LAKE}/test_bronze.py",
+        100,
+    ),
+    Plant(
+        "a table that took the place of another is read anew",
+        "it is not looked at which table it is",
+        "lakehouse/bronze.py",
+        " or head.entry != self._entry(table, head.target.version())",
+        "",
+        f"{LAKE}/test_bronze.py",
+        9,
+    ),
+    Plant(
+        "a removal takes only what matches",
+        "an unknown value counts as a match",
+        "lakehouse/bronze.py",
+        "~pc.coalesce(doomed, pc.scalar(False))",
+        "~doomed",
+        f"{LAKE}/test_bronze.py",
+        30,
+    ),
+    Plant(
+        "the embedded server starts again after a kill",
+        "its old lock is believed",
+        "lakehouse/database.py",
+        '            _drop_stale_lock((home / "postgres").resolve())\n',
+        "",
+        f"{LAKE}/test_database.py",
+        1,
+    ),
+    Plant(
+        "what is archived is durable before it leaves Delta",
+        "the file of the archive is not written",
+        "lakehouse/archive.py",
+        "    bronze.objects.put_part(part.path, data)\n    return part\n",
+        "    return part\n",
+        f"{LAKE}/test_cold.py",
+        100,
+        0,
+    ),
+    Plant(
+        "what is archived is durable before it leaves Delta",
+        "rows that came in meanwhile are removed as well",
+        "lakehouse/cold.py",
+        " & (pc.field(VERSION.name) <= snapshot.version)",
+        "",
+        f"{LAKE}/test_cold.py",
+        1,
+    ),
+    Plant(
+        "a row is archived once and restored once",
+        "what the archive holds is written again",
+        "lakehouse/cold.py",
+        "        missing = archive.without(rows, pa.concat_tables([rows.slice(0, 0), *held]))\n",
+        "        missing = rows\n",
+        f"{LAKE}/test_cold.py",
+        100,
+        0,
+    ),
+    Plant(
+        "a row is archived once and restored once",
+        "what Delta holds is restored again",
+        "lakehouse/cold.py",
+        "lambda snapshot: archive.without(rows, snapshot.read(within))",
+        "lambda _: rows",
+        f"{LAKE}/test_cold.py",
+        100,
+        0,
+    ),
+    Plant(
+        "a rebuild after retention gives the same content",
+        "readings before the horizon stay in gold",
+        "lakehouse/retention.py",
+        '    "gold.fct_readings": "ts",\n',
+        "",
+        f"{LAKE}/test_retention.py",
+        2_600,
+    ),
+    Plant(
+        "what is known of a device outlives its readings",
+        "the history of devices is not loaded",
+        "lakehouse/retention.py",
+        "    load_history(cursor, bronze, horizon)\n",
+        "",
+        f"{LAKE}/test_retention.py",
+        6,
+    ),
+    Plant(
+        "no byte of what was erased is left",
+        "the write-ahead log is not turned over",
+        "lakehouse/scrubbing.py",
+        "        segments = _turn_over(connection)\n",
+        "        segments = 0\n",
+        "tests/integration/iotops/test_erasing.py",
+        96,
+    ),
+    Plant(
+        "no byte of what was erased is left",
+        "tables are vacuumed and not written anew",
+        "lakehouse/scrubbing.py",
+        '"vacuum (full, verbose{}) {}"',
+        '"vacuum (verbose{}) {}"',
+        "tests/integration/iotops/test_erasing.py",
+        96,
+    ),
+    Plant(
+        "no byte of what was erased is left",
+        "old Parquet files stay",
+        "lakehouse/erasure.py",
+        "    dropped = sum(files.drop_old_files(table) for table in tables)\n",
+        "    dropped = 0\n",
+        "tests/integration/iotops/test_erasing.py",
+        96,
+    ),
+    Plant(
+        "an erasure takes nothing of others",
+        "an object goes although other rows name it",
+        "lakehouse/erasure.py",
+        "for sha256, what in found.items() if sha256 not in named}",
+        "for sha256, what in found.items()}",
+        f"{LAKE}/test_erasure.py",
+        2,
+    ),
+    Plant(
+        "an erasure takes nothing of others",
+        "chunks of other tenants go as well",
+        "rag/erasure.py",
+        '_DOOMED: Final = "c.tenant_id = %(tenant_id)s and ',
+        '_DOOMED: Final = "',
+        "tests/integration/rag/test_erasure.py",
+        6,
+    ),
+)
