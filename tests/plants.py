@@ -5,6 +5,7 @@ Each bug goes into a copy of the working tree, so nothing here changes. WORDS ch
 """
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -37,7 +38,9 @@ def plant(tree: Path, one: Plant) -> list[str]:
     file.write_text(text.replace(one.old, one.new))
     command = [str(tree / ".venv/bin/python"), "-m", "pytest", "-p", "no:cacheprovider", "--tb=no", "-x"]
     try:
-        ended = subprocess.run([*command, *one.tests.split()], cwd=tree, capture_output=True, text=True, check=False)
+        ended = subprocess.run(
+            [*command, *shlex.split(one.tests)], cwd=tree, capture_output=True, text=True, check=False
+        )
     finally:
         file.write_text(text)
     if ended.returncode not in (0, 1):

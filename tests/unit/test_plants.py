@@ -1,5 +1,6 @@
 """The planted bugs can be planted, and the document says what they are."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.plants import REPOSITORY, table
 def test_a_plant_finds_the_place_that_it_spoils(one: Plant) -> None:
     assert (REPOSITORY / one.file).read_text().count(one.old) == 1
     assert one.old != one.new
-    tests = [word for word in one.tests.split() if word.startswith("tests/")]
+    tests = [word for word in shlex.split(one.tests) if word.startswith("tests/")]
     assert tests
     assert all((REPOSITORY / test).exists() for test in tests)
 
