@@ -36,11 +36,11 @@ up: setup ## Serve API, UI and Airflow until Ctrl-C
 
 .PHONY: test
 test: .venv/.dev ## Run every test (real Postgres, real Delta tables)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-long
 test-long: .venv/.dev ## Tests that take minutes; 60 kills under load, another seed each day
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m long
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m long
 	$(BIN)/python -m tests.chaos --kills 60 --events 30000 --seed $$(date +%Y%m%d)
 
 .PHONY: plants

@@ -166,6 +166,7 @@ class Check(BaseModel):
     kind: Literal["span", "rows"]
     ok: bool
     detail: str
+    retired: bool = Field(False, description="True where its rows are kept in bronze only, and cannot be counted here.")
 
 
 class Verification(BaseModel):

@@ -14,21 +14,22 @@ from lakehouse.database import Connection
 from lakehouse.errors import StepFailed
 from lakehouse.warehouse import build_warehouse
 from rag.indexing import build_index, promote
+from rag.loading import read_checksum
+from rag.versions import table_of
 
 # Scorecards, answers and their audit are not made from bronze, and stay.
 DROP: Final = """
 drop schema if exists landing, silver, gold cascade;
 drop table if exists search.active, search.promotions, search.chunks, search.embeddings, search.index_versions cascade;
 """
-INDEX: Final = """
-select v.index_version, v.checksum from search.active as a join search.index_versions as v using (index_version)
-"""
+INDEX: Final = "select index_version from search.active"
 BUILT: Final = "select snapshot from registry.builds where finished_at is not null order by build_id desc limit 1"
 
 
 @dataclass(frozen=True)
 class Content:
-    """snapshot: the Delta versions that gold was built from. index: id and checksum of the active version."""
+    """snapshot: the Delta versions that gold was built from. index: id of the active version, and checksum of its
+    texts and their places."""
 
     snapshot: str | None
     tables: dict[str, str]
@@ -76,7 +77,10 @@ def rebuild(app: App, *, now: datetime, say: Callable[[str], object]) -> Replaye
             database.apply_schema(connection, files(package).joinpath("schema.sql").read_text())
     say("landing bronze and building gold")
     home = app.settings.home
-    build_warehouse(app.database_url, app.bronze, dbt_project=app.settings.dbt_project, work=home / "dbt", full=True)
+    gold = build_warehouse(
+        app.database_url, app.bronze, dbt_project=app.settings.dbt_project, work=home / "dbt", full=True
+    )
+    say(gold.landed.describe())
     say("building the index")
     built = build_index(app.database_url, app.embedder, home / "indexes", now=now)
     promote(app.database_url, built.version.index_version, now=now)
@@ -92,10 +96,10 @@ def rebuild(app: App, *, now: datetime, say: Callable[[str], object]) -> Replaye
 
 
 def _content(connection: Connection) -> Content:
-    index = connection.execute(INDEX).fetchone()
+    index = [str(row[0]) for row in connection.execute(INDEX)]
     built = connection.execute(BUILT).fetchone()
     return Content(
         snapshot=str(built[0]) if built else None,
         tables=content_hashes(connection),
-        index=(str(index[0]), str(index[1])) if index else None,
+        index=(index[0], read_checksum(connection, table_of(index[0]), vectors=False)[1]) if index else None,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lakehouse.errors import Misused
 
+MOST_DAYS = 36_500
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -19,6 +20,7 @@ class Settings:
     inbox: the folder that the ingest DAGs read, one sub-folder a tenant: `<tenant>/{documents,chats,telemetry}`.
     connectors: the YAML file that lists the origins to be read every hour.
     kafka_brokers: host:port of one or more brokers, separated by commas.
+    hot_days, warm_days: how many days of readings and events stay in Postgres, and in Delta. None: for ever.
     """
 
     home: Path
@@ -32,6 +34,8 @@ class Settings:
     api_port: int
     ui_port: int
     airflow_port: int
+    hot_days: int | None = None
+    warm_days: int | None = None
 
     @property
     def dbt_project(self) -> Path:
@@ -51,6 +55,12 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     database_url = environ.get("IOTOPS_DATABASE_URL") or None
     if database_url and not database_url.startswith(("postgresql://", "postgres://")):
         raise Misused("IOTOPS_DATABASE_URL must start with postgresql://")
+    hot_days, warm_days = _days(environ, "IOTOPS_HOT_DAYS"), _days(environ, "IOTOPS_WARM_DAYS")
+    if warm_days is not None and (hot_days is None or warm_days < hot_days):
+        raise Misused(
+            f"IOTOPS_WARM_DAYS is {warm_days} and IOTOPS_HOT_DAYS {hot_days or 'unset'}: what Postgres keeps has to be "
+            "in Delta as well, so set IOTOPS_HOT_DAYS to as many days or fewer"
+        )
     return Settings(
         home=home,
         database_url=database_url,
@@ -63,6 +73,8 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         api_port=_port(environ, "IOTOPS_API_PORT", 8000),
         ui_port=_port(environ, "IOTOPS_UI_PORT", 8501),
         airflow_port=_port(environ, "IOTOPS_AIRFLOW_PORT", 8080),
+        hot_days=hot_days,
+        warm_days=warm_days,
     )
 
 
@@ -82,6 +94,8 @@ def child_environment(
         "IOTOPS_API_PORT": str(settings.api_port),
         "IOTOPS_UI_PORT": str(settings.ui_port),
         "IOTOPS_AIRFLOW_PORT": str(settings.airflow_port),
+        "IOTOPS_HOT_DAYS": str(settings.hot_days or ""),
+        "IOTOPS_WARM_DAYS": str(settings.warm_days or ""),
     }
     return {**environ, **spelt_out, **(adding or {})}
 
@@ -90,4 +104,13 @@ def _port(environ: Mapping[str, str], name: str, default: int) -> int:
     text = environ.get(name) or str(default)
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise Misused(f"{name} is '{text}': it must be a port between 1 and 65535")
+    return int(text)
+
+
+def _days(environ: Mapping[str, str], name: str) -> int | None:
+    text = environ.get(name)
+    if not text:
+        return None
+    if not text.isdecimal() or not 0 < int(text) <= MOST_DAYS:
+        raise Misused(f"{name} is '{text}': it must be a whole number of days from 1 to {MOST_DAYS}, or empty for ever")
     return int(text)

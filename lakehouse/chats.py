@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from lakehouse.bronze import Bronze, equals
+from lakehouse.errors import BadRecord
 from lakehouse.messages import CONTENT, land_messages, land_rows, news, rename_channels
 from lakehouse.quarantine import Refusal, Refusals
 from lakehouse.sources.chat_wire import read_chats, refuse_garbage
@@ -88,7 +89,7 @@ def ingest_chats(
     `source` each.
     """
     found = list_files(path)
-    files = [file for file in found if path.is_file() or file.path.suffix.lower() in SUFFIXES]
+    files = [file for file in found if path.is_file() or file.is_closed or file.path.suffix.lower() in SUFFIXES]
     flags = {"classification": classification} | ({"source": source} if source else {})
     refused = Refusals(bronze, tenant_id, "chats", source or default_source(path), now, flags)
     run = _Import(bronze, tenant_id, source, classification, now)
@@ -147,8 +148,10 @@ def _read(run: _Import, extractor: Extractor, file: SourceFile, refused: Refusal
     sha256: str | None = None
     known: dict[str, dict[str, _Place]] = {}
     seen: dict[tuple[str, str], _Place] = {}
+    count = 0
     for chat in _parts(extractor, file):
         sha256 = sha256 or run.bronze.objects.put_file(run.tenant_id, file.path)
+        count += len(chat.messages) + len(chat.bad)
         source = run.given or chat.source
         refuse_messages(refused, file.name, source, chat, sha256)
         if chat.place is not None and chat.messages:
@@ -158,6 +161,8 @@ def _read(run: _Import, extractor: Extractor, file: SourceFile, refused: Refusal
             _note(seen, source, chat)
             chat = _as_known(chat, known[source].get(chat.place))
         run.add(chat, sha256)
+    if not count:
+        raise BadRecord("empty", "it holds no messages")
     for (source, place), now in seen.items():
         before = known[source].get(place)
         if before is not None and before.channel != now.channel and before.newest <= now.newest:

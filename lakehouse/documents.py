@@ -9,6 +9,7 @@ from typing import Final
 from lakehouse.bronze import Bronze
 from lakehouse.connectors.folder import Folder
 from lakehouse.connectors.protocol import Change, Changes, Connector, Withheld
+from lakehouse.erased import erased_among
 from lakehouse.errors import BadRecord, IotopsError, WouldDeleteEverything
 from lakehouse.manifest import Flags, Origin, read_row
 from lakehouse.quarantine import Refusal, Refusals
@@ -82,18 +83,26 @@ def land_listed(intake: Intake, listed: Changes) -> IngestSummary:
     if listed.present is not None and not listed.present and not intake.allow_empty:
         _refuse_to_empty(intake)
     refused = Refusals(intake.bronze, intake.tenant_id, "documents", intake.connector.source, intake.now)
-    summary = IngestSummary("documents", unchanged=listed.unchanged, ignored=listed.ignored)
+    changes, erased = _without_erased(intake, listed.changes)
+    summary = IngestSummary("documents", unchanged=listed.unchanged, ignored=listed.ignored, erased=erased)
     done, is_last = 0, False
     with Extractor() as extractor:
         while not is_last:
-            portion = _fetch(intake, _origin(intake, extractor), listed.changes, done, refused)
+            portion = _fetch(intake, _origin(intake, extractor), changes, done, refused)
             done += len(portion.changes)
-            is_last = done == len(listed.changes) and portion.failure is None
+            is_last = done == len(changes) and portion.failure is None
             refused.record()
             summary += _land(intake, portion, listed.present if is_last else None)
             if portion.failure:
                 raise portion.failure
     return summary + IngestSummary("documents", reasons=refused.reasons, refused=refused.shown)
+
+
+def _without_erased(intake: Intake, changes: Sequence[Change]) -> tuple[Sequence[Change], int]:
+    """And how many they were. They are not even fetched."""
+    named = [change.name for change in changes if not change.deleted]
+    erased = erased_among(intake.bronze, intake.tenant_id, intake.connector.source, named)
+    return [change for change in changes if change.name not in erased], len(erased)
 
 
 def _origin(intake: Intake, extractor: Extractor) -> Origin:

@@ -1,7 +1,6 @@
 """What a person may see of refused bytes: enough to know them by, and nothing that a terminal would obey."""
 
 import csv
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,11 +10,13 @@ from lakehouse.bronze import Bronze
 from lakehouse.errors import BadRecord
 from lakehouse.quarantine import Row
 from lakehouse.redriving.attempt import fetch_file
+from lakehouse.sources.extractor import Extractor
 from lakehouse.sources.files import SourceFile
-from lakehouse.sources.tabular import delimiter_of, read_batches
+from lakehouse.sources.tabular import delimiter_of
 
 SHOWN_BYTES: Final = 2_000
-LONGEST_FIELD: Final = 1 << 30
+PIECE: Final = 1 << 20
+LONGEST_FIELD: Final = 16 << 20
 
 
 def excerpt(bronze: Bronze, refused: Row) -> str:
@@ -50,11 +51,21 @@ def _row(file: SourceFile, number: int) -> str | None:
     if suffix == ".parquet":
         text = _row_of_parquet(file.path, number)
     elif suffix in (".jsonl", ".ndjson"):
-        with file.path.open("rb") as lines:
-            text = next((printable_bytes(line) for at, line in enumerate(lines, 1) if at == number), None)
+        text = _row_of_lines(file.path, number)
     else:
         text = _row_of_csv(file.path, number)
     return None if text is None else printable(text.strip("\r\n"))[:SHOWN_BYTES]
+
+
+def _row_of_lines(path: Path, number: int) -> str | None:
+    """Its beginning, as a line may be longer than the memory."""
+    at = 1
+    with path.open("rb") as file:
+        while piece := file.readline(PIECE):
+            if at == number:
+                return printable_bytes(piece[: 4 * SHOWN_BYTES])
+            at += piece.endswith(b"\n")
+    return None
 
 
 def _row_of_csv(path: Path, number: int) -> str | None:
@@ -76,17 +87,17 @@ def _row_of_csv(path: Path, number: int) -> str | None:
 
 
 def _kept(lines: IO[str], taken: list[str]) -> Iterator[str]:
-    for line in lines:
+    while line := lines.readline(LONGEST_FIELD + 1):
+        if len(line) > LONGEST_FIELD:
+            raise csv.Error("a line longer than any field")
         taken.append(line)
         yield line
 
 
 def _row_of_parquet(path: Path, number: int) -> str | None:
+    """By the worker: the file is a stranger's."""
     try:
-        for batch in read_batches(path):
-            at = number - batch.numbers[0].as_py() if len(batch.numbers) else -1
-            if 0 <= at < batch.columns.num_rows:
-                return json.dumps(batch.columns.slice(at, 1).to_pylist()[0], ensure_ascii=False, default=str)
+        with Extractor() as extractor:
+            return next((reply["text"] for reply in extractor.stream("row", path, number=number)), None)
     except BadRecord:
         return None
-    return None

@@ -27,6 +27,11 @@ from lakehouse.summary import IngestSummary
 ORDER: Final = ("quarantine", "events", "telemetry")
 # So many requests share a commit at most; the web server runs no more at once.
 MOST: Final = 64
+# Each different bad record is stored by itself, and waits for the disk: with more, the body is refused as a whole.
+MOST_BAD: Final = 1_000
+TOO_MANY_BAD: Final = BadRecord(
+    "too_many_bad", "more than 1,000 different records of it are bad, so none was taken: correct it and send it again"
+)
 # Seconds in which a tenant that exists is taken to exist still. A connection takes 5 ms, as long as 200 records.
 ASKED_AGAIN: Final = 1.0
 
@@ -90,6 +95,8 @@ class Intake:
         payloads = self._cut(tenant_id, body, "telemetry", source, now)
         sha256 = self._bronze.objects.put(tenant_id, body)
         rows = sort_payloads(payloads, Origin(tenant_id, source, sha256, now))
+        if len({payloads[number - 1] for number in rows.refused["record"].to_pylist()}) > MOST_BAD:
+            raise self._refuse_body(tenant_id, body, "telemetry", source, now, TOO_MANY_BAD)
         request = _Request(
             name=f"http:{tenant_id}:telemetry:{_digest(key.encode()) if key is not None else f'body:{sha256}'}",
             stamp=_stamp(sha256),
@@ -115,10 +122,14 @@ class Intake:
         """
         payloads = self._cut(tenant_id, body, "chats", source, now)
         self._claim(tenant_id, "messages", key, body)
+        if not payloads:
+            return Receipt(None, 0, (), repeated=False)
         with TemporaryDirectory(prefix="iotops-intake-") as folder:
             path = Path(folder, "request.jsonl")
             path.write_bytes(as_lines(payloads))
             summary = ingest_chats(self._bronze, tenant_id, path, now=now, source=source)
+        if TOO_MANY_BAD.code in summary.reasons:
+            raise BodyRefused("more than 1,000 of its records are bad, those before them were taken: correct the rest")
         accepted = len(payloads) - summary.quarantined
         refused = tuple(RefusedRecord(one.record, one.code, one.reason) for one in summary.refused)
         return Receipt(None, accepted, refused, repeated=accepted > 0 and summary.rows == 0)
@@ -151,12 +162,18 @@ class Intake:
         try:
             return cut_records(body)
         except BadRecord as refused:
-            sha256 = self._bronze.objects.put(tenant_id, body)
-            row = {"tenant_id": tenant_id, "source": source, "path": "request", "stage": stage, "recorded_at": now}
-            row |= {"code": refused.code, "reason": refused.reason, "raw_sha256": sha256, "raw_size": len(body)}
-            rows = pa.Table.from_pylist([row], schema=TABLES["quarantine"])
-            self._bronze.append_missing("quarantine", {f"http:{tenant_id}:{stage}:refused:{sha256}": rows})
-            raise BodyRefused(refused.reason) from refused
+            raise self._refuse_body(tenant_id, body, stage, source, now, refused) from refused
+
+    def _refuse_body(
+        self, tenant_id: str, body: bytes, stage: str, source: str, now: datetime, refused: BadRecord
+    ) -> BodyRefused:
+        """The body as a whole is in quarantine, and nothing of it was taken."""
+        sha256 = self._bronze.objects.put(tenant_id, body)
+        row = {"tenant_id": tenant_id, "source": source, "path": "request", "stage": stage, "recorded_at": now}
+        row |= {"code": refused.code, "reason": refused.reason, "raw_sha256": sha256, "raw_size": len(body)}
+        rows = pa.Table.from_pylist([row], schema=TABLES["quarantine"])
+        self._bronze.append_missing("quarantine", {f"http:{tenant_id}:{stage}:refused:{sha256}": rows})
+        return BodyRefused(refused.reason)
 
     def _claim(self, tenant_id: str, endpoint: str, key: str | None, body: bytes) -> None:
         """Messages and documents add nothing when they are sent again, so a key only has to be kept from other bodies.
@@ -220,10 +237,12 @@ class Intake:
         self, tenant_id: str, source: str, payloads: Sequence[bytes], refused: pa.Table, now: datetime
     ) -> pa.Table:
         """Each refused record with its own bytes as an object."""
-        rows = []
+        rows, stored_as = [], {}
         for row in refused.to_pylist():
             raw = payloads[row["record"] - 1]
-            stored = {"raw_sha256": self._bronze.objects.put(tenant_id, raw), "raw_size": len(raw)}
+            if raw not in stored_as:
+                stored_as[raw] = self._bronze.objects.put(tenant_id, raw)
+            stored = {"raw_sha256": stored_as[raw], "raw_size": len(raw)}
             constant = {"tenant_id": tenant_id, "source": source, "path": "request", "stage": "telemetry"}
             rows.append({**constant, **row, **stored, "recorded_at": now})
         return pa.Table.from_pylist(rows, schema=TABLES["quarantine"])

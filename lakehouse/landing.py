@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
 from typing import Any, Final
 
 import pyarrow as pa
@@ -12,9 +13,11 @@ import pyarrow.compute as pc
 from adbc_driver_manager import Error as AdbcError
 from adbc_driver_postgresql import dbapi as adbc
 
-from lakehouse.bronze import Bronze
+from lakehouse.archive import ROWS, midnight
+from lakehouse.bronze import TIME, Bronze
 from lakehouse.database import public_name
 from lakehouse.errors import DatabaseUnavailable, Refused, StepFailed
+from lakehouse.horizon import read_horizon, take_over
 from lakehouse.objects import ObjectStore
 
 LANDED_TABLES: Final = ("documents", "events", "messages", "telemetry")
@@ -29,10 +32,14 @@ READERS: Final = 8
 
 @dataclass(frozen=True)
 class Landed:
-    """Rows appended by this run, and the Delta version up to which each table is landed now (-1: nothing in bronze)."""
+    """Rows appended by this run, and the Delta version up to which each table is landed now (-1: nothing in bronze).
+
+    older: rows that stay in bronze only, as they are of days before the horizon of retention.
+    """
 
     rows: dict[str, int]
     watermarks: dict[str, int]
+    older: dict[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -40,42 +47,50 @@ class Landed:
 
     def describe(self) -> str:
         tables = ", ".join(f"{table} {count:,}" for table, count in sorted(self.rows.items()))
-        return f"landed {self.total:,} rows ({tables})"
+        late = sum(self.older.values())
+        stayed = f"; {late:,} rows are older than Postgres keeps and stay in bronze" if late else ""
+        return f"landed {self.total:,} rows ({tables}){stayed}"
 
     def to_json(self) -> dict[str, Any]:
-        return {"rows": self.rows, "watermarks": self.watermarks}
+        return asdict(self)
 
 
 def land(database_url: str, bronze: Bronze) -> Landed:
     """Land what bronze has beyond each watermark. Landings at the same time wait for each other, table by table."""
     rows: dict[str, int] = {}
     watermarks: dict[str, int] = {}
-    with _connected(database_url) as connection:
+    older: dict[str, int] = {}
+    with connected(database_url) as connection:
         for table in LANDED_TABLES:
-            rows[table], watermarks[table] = _land_table(connection, bronze, table)
-    return Landed(rows, watermarks)
+            rows[table], watermarks[table], older[table] = _land_table(connection, bronze, table)
+    return Landed(rows, watermarks, {table: count for table, count in older.items() if count})
 
 
-def _land_table(connection: adbc.Connection, bronze: Bronze, table: str) -> tuple[int, int]:
-    with connection.cursor() as cursor, _transaction(connection, table):
-        watermark = _locked_watermark(cursor, table)
+def _land_table(connection: adbc.Connection, bronze: Bronze, table: str) -> tuple[int, int, int]:
+    with (
+        connection.cursor() as cursor,
+        transaction(connection, f"landing '{table}' failed, and nothing of it was landed"),
+    ):
+        watermark = locked_watermark(cursor, table)
         news, version = bronze.stream(table, after=watermark if watermark >= 0 else None)
         if version < watermark:
             raise Refused(
                 f"bronze table '{table}' is at version {version}, but version {watermark} is landed: "
                 "point IOTOPS_BRONZE_URL at the bronze that this database was filled from, or use an empty database"
             )
+        horizon = _horizon(cursor, bronze, begins=watermark < 0 <= version) if table in ROWS else None
+        kept = _Kept(midnight(horizon) if horizon else None)
         rows = sum(
             cursor.adbc_ingest(table, part, mode="append", db_schema_name="landing")
-            for part in _as_landed(table, news, bronze.objects)
+            for part in _as_landed(table, kept.of(_chunks(news)), bronze.objects)
         )
         cursor.execute(
             "update landing.watermarks set delta_version = $1 where table_name = $2", parameters=(version, table)
         )
-        return rows, version
+        return rows, version, kept.older
 
 
-def _locked_watermark(cursor: adbc.Cursor, table: str) -> int:
+def locked_watermark(cursor: adbc.Cursor, table: str) -> int:
     """The row lock holds until the transaction ends, so a second landing reads the watermark that this one leaves."""
     cursor.execute(
         "insert into landing.watermarks (table_name, delta_version) values ($1, -1) on conflict do nothing",
@@ -85,8 +100,27 @@ def _locked_watermark(cursor: adbc.Cursor, table: str) -> int:
     return int(cursor.fetchone()[0])
 
 
-def _as_landed(table: str, rows: pa.RecordBatchReader, objects: ObjectStore) -> Iterator[pa.Table]:
-    for chunk in _chunks(rows):
+def _horizon(cursor: adbc.Cursor, bronze: Bronze, *, begins: bool) -> date | None:
+    return take_over(cursor, bronze) if begins else read_horizon(cursor)
+
+
+@dataclass
+class _Kept:
+    """Rows of `start` or later, all where it is None. older: how many were left out."""
+
+    start: datetime | None
+    older: int = 0
+
+    def of(self, chunks: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        for chunk in chunks:
+            kept = chunk.filter(pc.field("ts") >= pa.scalar(self.start, TIME)) if self.start else chunk
+            self.older += chunk.num_rows - kept.num_rows
+            if kept.num_rows:
+                yield kept
+
+
+def _as_landed(table: str, chunks: Iterator[pa.Table], objects: ObjectStore) -> Iterator[pa.Table]:
+    for chunk in chunks:
         if table != "documents":
             yield chunk
             continue
@@ -131,7 +165,7 @@ def _texts(documents: list[dict[str, Any]], objects: ObjectStore) -> list[str]:
 
 
 @contextmanager
-def _connected(database_url: str) -> Iterator[adbc.Connection]:
+def connected(database_url: str) -> Iterator[adbc.Connection]:
     """What fails and cannot even be rolled back, fails for want of a server: its death ended the transaction."""
     try:
         with adbc.connect(database_url) as connection:
@@ -141,13 +175,13 @@ def _connected(database_url: str) -> Iterator[adbc.Connection]:
 
 
 @contextmanager
-def _transaction(connection: adbc.Connection, table: str) -> Iterator[None]:
+def transaction(connection: adbc.Connection, failed: str) -> Iterator[None]:
     try:
         yield
         connection.commit()
     except AdbcError as error:
         connection.rollback()
-        raise StepFailed(f"landing '{table}' failed, and nothing of it was landed: {_first_line(error)}") from error
+        raise StepFailed(f"{failed}: {_first_line(error)}") from error
     except BaseException:
         connection.rollback()
         raise

@@ -15,6 +15,22 @@ create table if not exists registry.cursors (
     primary key (tenant_id, source)
 );
 
+-- What was erased, by whom it belonged to and a hash of source and path ('' for the tenant as a whole): no content. A row
+-- without finished_at is an erasure that runs, or one that was cut off and must be run again.
+create table if not exists registry.erasures (
+    tenant_id       text not null,
+    document_sha256 text not null default '',
+    erased_at       timestamptz not null,
+    finished_at     timestamptz,
+    primary key (tenant_id, document_sha256)
+);
+
+-- From which day on Postgres keeps readings and events. It only moves forward; the latest counts.
+create table if not exists registry.retention (
+    horizon  date primary key,
+    moved_at timestamptz not null default now()
+);
+
 create schema if not exists landing;
 
 -- The Delta version up to which each bronze table has been landed, moved in the transaction that lands the rows.
@@ -59,6 +75,24 @@ create table if not exists landing.events (
     row_number    bigint not null,
     recorded_at   timestamptz not null,
     bronze_version bigint not null
+);
+
+-- What is still known of the time before registry.retention.horizon: since when a device ran which firmware, and where
+-- and as what it was seen. Comes from <tenant>/archive/ in bronze.
+create table if not exists landing.retired_firmware (
+    tenant_id   text not null,
+    device_id   text not null,
+    firmware    text not null,
+    valid_from  timestamptz not null,
+    recorded_at timestamptz not null
+);
+create table if not exists landing.retired_devices (
+    tenant_id text not null,
+    device_id text not null,
+    site      text,
+    model     text,
+    first_ts  timestamptz not null,
+    last_ts   timestamptz not null
 );
 
 create table if not exists landing.messages (

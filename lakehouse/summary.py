@@ -12,6 +12,7 @@ from lakehouse.quarantine import SHOWN, Refusal
 class IngestSummary:
     """Files are counted as read, landed, unchanged, deleted or ignored (no type that this ingest takes).
 
+    erased: documents that the origin still has and that are not taken in again.
     rows: the readings, events or messages that landed; documents have none.
     reasons: files and single records in quarantine by code, whether put there now or by a run before.
     refused: the first of them.
@@ -23,6 +24,7 @@ class IngestSummary:
     unchanged: int = 0
     deleted: int = 0
     ignored: int = 0
+    erased: int = 0
     rows: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
     refused: tuple[Refusal, ...] = ()
@@ -32,7 +34,7 @@ class IngestSummary:
         return sum(self.reasons.values())
 
     def __add__(self, other: "IngestSummary") -> "IngestSummary":
-        counts = ("read", "landed", "unchanged", "deleted", "ignored", "rows")
+        counts = ("read", "landed", "unchanged", "deleted", "ignored", "erased", "rows")
         return IngestSummary(
             stage=self.stage,
             **{name: getattr(self, name) + getattr(other, name) for name in counts},
@@ -44,7 +46,7 @@ class IngestSummary:
         rows = f" ({self.rows} rows)" if self.rows else ""
         reasons = ", ".join(f"{code} {count}" for code, count in self.reasons.items())
         parts = [f"{self.stage}: {self.read} read", f"{self.landed} landed{rows}", f"{self.unchanged} unchanged"]
-        parts += [f"{count} {name}" for name in ("deleted", "ignored") if (count := getattr(self, name))]
+        parts += [f"{count} {name}" for name in ("deleted", "ignored", "erased") if (count := getattr(self, name))]
         parts.append(f"{self.quarantined} quarantined" + (f" ({reasons})" if reasons else ""))
         return ", ".join(parts)
 

@@ -12,14 +12,16 @@ import pyarrow as pa
 from lakehouse.bronze import TABLES, Bronze
 from lakehouse.errors import BadRecord
 from lakehouse.quarantine import Refusals
+from lakehouse.sources.extractor import Extractor
 from lakehouse.sources.files import SourceFile, default_source, list_files, refuse_larger
-from lakehouse.sources.readings import Origin, Sorted, cut_off, find_columns, require_columns, sort_rows
-from lakehouse.sources.tabular import SUFFIXES, read_batches
+from lakehouse.sources.readings import Origin, Sorted, cut_off, with_origin
+from lakehouse.sources.tabular import SUFFIXES
+from lakehouse.sources.telemetry_wire import numbers_of, read_telemetry
 from lakehouse.sources.text import check_text_file
 from lakehouse.summary import IngestSummary
 
 LARGEST = 2_000_000_000
-FLUSH_ROWS = 500_000
+FLUSH_BYTES = 48 << 20  # a commit makes a few copies of its rows
 Progress = Callable[[int, int], None]
 
 
@@ -62,7 +64,7 @@ class Run:
         self.parts[table][transaction] = rows
 
     def flush(self, at_least: int = 0) -> None:
-        if sum(rows.num_rows for parts in self.parts.values() for rows in parts.values()) < at_least:
+        if sum(rows.nbytes for parts in self.parts.values() for rows in parts.values()) < at_least:
             return
         for table, parts in self.parts.items():
             done = self.bronze.append_missing(table, parts) if parts else set()
@@ -86,23 +88,27 @@ def ingest_telemetry(
     device, metric: for files without such a column; `{stem}` in them stands for the file's name without extension.
     """
     found = list_files(path)
-    files = [file for file in found if path.is_file() or file.path.suffix.lower() in SUFFIXES]
+    files = [file for file in found if path.is_file() or file.is_closed or file.path.suffix.lower() in SUFFIXES]
     flags = {name: value for name, value in (("device", device), ("metric", metric)) if value}
     refused = Refusals(bronze, tenant_id, "telemetry", source or default_source(path), now, flags)
-    stored: dict[str, Stored] = {}
+    stored: dict[tuple[str, str], Stored] = {}
     for file in files:
         with refused.catching(file):
             origin = Origin(tenant_id, refused.source, "", now, named(device, file), named(metric, file))
             candidate = store(bronze, file, origin)
-            stored.setdefault(candidate.transaction, candidate)
-    todo = stored.keys() - bronze.landed("telemetry", stored)
+            stored.setdefault((candidate.transaction, file.path.suffix.lower()), candidate)
+    done = bronze.landed("telemetry", {candidate.transaction for candidate in stored.values()})
+    todo = [candidate for candidate in stored.values() if candidate.transaction not in done]
     run, landed = Run(bronze, refused), 0
-    for number, candidate in enumerate((stored[name] for name in stored if name in todo), start=1):
-        with refused.catching(candidate.file):
-            load_parts(run, candidate, candidate.transaction, read_parts(candidate))
-            landed += 1
-        if progress:
-            progress(number, len(todo))
+    with Extractor() as extractor:
+        for number, candidate in enumerate(todo, start=1):
+            if candidate.transaction not in done:  # else the same bytes were read under the name of another type
+                with refused.catching(candidate.file):
+                    load_parts(run, candidate, candidate.transaction, read_parts(extractor, candidate))
+                    done.add(candidate.transaction)
+                    landed += 1
+            if progress:
+                progress(number, len(todo))
     run.flush()
     refused.record()
     return IngestSummary(
@@ -154,26 +160,18 @@ def load_parts(run: Run, stored: Stored, transaction: str, parts: Iterable[Sorte
         _add(run, stored, transaction, waiting)
 
 
-def read_parts(stored: Stored) -> Iterator[Sorted]:
+def read_parts(extractor: Extractor, stored: Stored) -> Iterator[Sorted]:
     """Raises BadRecord while nothing was read; later, what is left of the file becomes one refused row."""
-    columns: dict[str, str] = {}
-    names: list[str] = []
-    done = 0
+    origin, last = stored.origin, 0
     try:
-        for batch in read_batches(stored.file.path):
-            if batch.columns.num_rows and batch.columns.column_names != names:
-                first, names = not names, batch.columns.column_names
-                columns = find_columns(names)
-                if first:
-                    require_columns(names, columns, stored.origin)
-            part = sort_rows(batch, columns if batch.columns.num_rows else {}, stored.origin)
-            done += part.rows
-            yield part
+        for rows in read_telemetry(extractor, stored.file.path, origin.device, origin.metric):
+            last = max(last, numbers_of(rows)[1])
+            yield with_origin(rows, origin)
     except BadRecord as error:
-        if not done:
+        if not last:
             raise
-        yield cut_off(done + 1, error)
-    if not done:
+        yield cut_off(last + 1, error)
+    if not last:
         raise BadRecord("empty", "it has a header and no rows below")
 
 
@@ -183,4 +181,4 @@ def _add(run: Run, stored: Stored, transaction: str, part: Sorted) -> None:
     if part.events.num_rows:
         run.add("events", transaction, part.events)
     run.add("telemetry", transaction, part.readings)
-    run.flush(at_least=FLUSH_ROWS)
+    run.flush(at_least=FLUSH_BYTES)

@@ -67,7 +67,7 @@ def build_warehouse(
     full: run dbt although nothing is new, and build incremental tables from all of landing.
     dbt: how dbt is started, by default `run_dbt`; Airflow's task starts it through Cosmos.
     """
-    with connect(database_url, autocommit=True) as connection, _alone(connection):
+    with connect(database_url, autocommit=True) as connection, alone(connection):
         landed = land(database_url, bronze)
         last = _last_build(connection)
         now = _Build(_name_snapshot(landed.watermarks), hash_project(dbt_project), finished=True)
@@ -135,7 +135,7 @@ def _name_snapshot(watermarks: Mapping[str, int]) -> str:
 
 
 @contextmanager
-def _alone(connection: Connection) -> Iterator[None]:
+def alone(connection: Connection) -> Iterator[None]:
     connection.execute("select pg_advisory_lock(%s)", (BUILD_LOCK,))
     try:
         yield

@@ -2,14 +2,16 @@
 
 import hashlib
 import json
-from datetime import datetime
-from typing import Any, LiteralString
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
+from typing import Any, LiteralString, cast
 
 from psycopg.rows import dict_row
 
 from lakehouse.database import Connection
 from rag.answer import Claim, RowsCitation
 from rag.measure import Measure, NotMeasured, Vocabulary
+from rag.windows import Window
 from rag.wording import of_what, sentence, what
 
 # numeric, not double: a sum of doubles depends on the order of the rows, so its hash would not be reproducible.
@@ -70,6 +72,7 @@ limit 1"""
 METRICS = "select distinct metric from gold.fct_readings_hourly where tenant_id = %(tenant_id)s"
 SITES = "select distinct site from gold.dim_devices where tenant_id = %(tenant_id)s and site is not null"
 MODELS = "select distinct model from gold.dim_devices where tenant_id = %(tenant_id)s and model is not null"
+HORIZON = "select max(horizon) from registry.retention"
 EVENT_TYPES = "select distinct event_type from gold.fct_events where tenant_id = %(tenant_id)s"
 
 
@@ -84,6 +87,10 @@ def measure(
     connection: Connection, tenant_id: str, asked: Measure, *, snapshot: str, as_of: datetime | None
 ) -> tuple[Claim] | NotMeasured:
     """The claim that answers, or why there is none (no row in the window, units that cannot be mixed)."""
+    kept = in_postgres(asked, cast(date | None, one[0]) if (one := connection.execute(HORIZON).fetchone()) else None)
+    if isinstance(kept, NotMeasured):
+        return kept
+    asked = kept
     condition, params = conditions(tenant_id, asked, as_of)
     sql = select(asked, condition)
     rows = run(connection, sql, params)
@@ -102,6 +109,18 @@ def measure(
         bronze=bronze(connection, asked, params),
     )
     return (Claim(sentence(asked, rows[0]), (citation,)),)
+
+
+def in_postgres(asked: Measure, horizon: date | None) -> Measure | NotMeasured:
+    """The same of what retention left here, said to be so: a number of half of the rows would be a wrong one."""
+    if horizon is None or asked.subject == "devices":
+        return asked
+    start = datetime.combine(horizon, time(), UTC)
+    if asked.window is None:
+        return replace(asked, window=Window(start, None, ""))
+    if asked.window.start is None or asked.window.start < start:
+        return NotMeasured(f"{what(asked)} from before {horizon} are kept in bronze only: ask for a time since then")
+    return asked
 
 
 def conditions(tenant_id: str, asked: Measure, as_of: datetime | None) -> tuple[str, dict[str, Any]]:

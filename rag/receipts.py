@@ -1,7 +1,8 @@
 """Receipts: spans are cut from chunks with their byte offsets, and re-read from the store before an answer leaves."""
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import date
+from typing import Final, cast
 
 from lakehouse.database import Connection
 from lakehouse.errors import IotopsError
@@ -10,16 +11,31 @@ from rag.answer import Answer, RowsCitation, SpanCitation
 from rag.measuring import rows_sha256, run
 from rag.retriever import Hit
 
+# Where the horizon of retention moved to after an answer was given.
+RETIRED: Final = """
+select max(horizon)
+from registry.retention
+where moved_at > (select asked_at from copilot.answers where tenant_id = %s and answer_id = %s)
+"""
+TOO_OLD: Final = (
+    "rows from before {horizon} have left Postgres since and are kept in bronze only, so this cannot be counted again "
+    "here: that does not make the answer false"
+)
+
 
 @dataclass(frozen=True)
 class Check:
-    """Of one citation, by the positions of its claim and of itself in the answer."""
+    """Of one citation, by the positions of its claim and of itself in the answer.
+
+    retired: it cannot be checked here any more, as its rows are kept in bronze only.
+    """
 
     claim: int
     citation: int
     kind: str
     ok: bool
     detail: str
+    retired: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,21 +78,30 @@ def check_span(objects: ObjectStore, tenants: list[str], citation: SpanCitation)
     return None
 
 
-def check_rows(connection: Connection, sql: str, params: dict[str, Any], expected: str) -> str | None:
+def check_rows(connection: Connection, citation: RowsCitation) -> str | None:
     """None where the statement still returns the rows that were cited."""
-    if rows_sha256(run(connection, sql, params)) == expected:
+    if rows_sha256(run(connection, citation.sql, citation.params)) == citation.rows_sha256:
         return None
     return "the rows are no longer the same: gold has taken in later or corrected records since"
+
+
+def is_of_rows_before(citation: RowsCitation, horizon: date) -> bool:
+    start = citation.params.get("start")
+    return "gold.fct_" in citation.sql and (start is None or start < horizon.isoformat())
 
 
 def verify_answer(answer: Answer, connection: Connection, objects: ObjectStore, tenants: list[str]) -> Verification:
     """Read every quote and run every statement again."""
     checks = []
+    found = connection.execute(RETIRED, (answer.tenant_id, answer.answer_id)).fetchone()
+    horizon = cast(date | None, found[0]) if found else None
     for i, claim in enumerate(answer.claims):
         for j, citation in enumerate(claim.citations):
             if isinstance(citation, RowsCitation):
-                fault = check_rows(connection, citation.sql, citation.params, citation.rows_sha256)
+                fault = check_rows(connection, citation)
+                retired = bool(fault and horizon and is_of_rows_before(citation, horizon))
+                fault = TOO_OLD.format(horizon=horizon) if retired else fault
             else:
-                fault = check_span(objects, tenants, citation)
-            checks.append(Check(i, j, citation.kind, fault is None, fault or "as cited"))
+                fault, retired = check_span(objects, tenants, citation), False
+            checks.append(Check(i, j, citation.kind, fault is None, fault or "as cited", retired))
     return Verification(answer.answer_id, all(check.ok for check in checks), tuple(checks))

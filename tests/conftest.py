@@ -21,13 +21,6 @@ from tests.broker import Broker, running_broker
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file stays on one worker, so that what its tests share is built once."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
-
-
 @pytest.fixture(scope="session")
 def server() -> Iterator[str]:
     """URL of an embedded server of this worker, with a database `template_iotops` that holds the schema."""

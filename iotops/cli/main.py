@@ -10,6 +10,7 @@ from iotops.cli import (
     bronze,
     db,
     demo,
+    erase,
     evaluate,
     index,
     ingest,
@@ -47,6 +48,7 @@ app.add_typer(bronze.app, name="bronze")
 ingest.app.command()(stream.stream)
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(erase.app, name="erase")
 
 
 def main() -> None:

@@ -15,14 +15,16 @@ class Folder:
         self._files: dict[str, SourceFile] = {}
 
     def list_changes(self, _cursor: str | None) -> Changes:
-        """A single file says nothing about the others of its folder. Raises MissingPath."""
+        """A single file says nothing about the others of its folder, nor does a folder in which another cannot be
+        entered. Raises MissingPath."""
         found = list_files(self.path)
-        files = [file for file in found if self.path.is_file() or media_type(file.name)]
+        files = [file for file in found if self.path.is_file() or file.is_closed or media_type(file.name)]
+        is_whole = self.path.is_dir() and not any(file.is_closed for file in files)
         self._files = {file.name: file for file in files}
         return Changes(
             [Change(file.name) for file in files],
             cursor="",
-            present=self._files.keys() if self.path.is_dir() else None,
+            present=self._files.keys() if is_whole else None,
             ignored=len(found) - len(files),
         )
 

@@ -16,10 +16,9 @@ from lakehouse.redriving.attempt import Attempt, Outcome, fetch_file, pieces, un
 from lakehouse.sources.files import SourceFile
 from lakehouse.sources.payloads import cut_records, sort_payloads
 from lakehouse.sources.readings import Origin, Sorted
+from lakehouse.sources.rows import ROW_CODES
 from lakehouse.telemetry import Run, Stored, load_parts, named, read_parts, store
 
-# Of these, a row stands for all of the file from it on.
-CUT_OFF: Final = ("bad_csv", "corrupt_parquet")
 ROWS_A_COMMIT: Final = 5_000
 Outcomes = dict[str, Outcome]
 
@@ -46,7 +45,7 @@ def _try_parts(attempt: Attempt, stored: Stored, refused: Sequence[Row]) -> Outc
     for row in refused:
         if row["record"] is None:
             found[row["id"]] = _try_file(attempt, stored, row)
-        elif row["code"] in CUT_OFF:
+        elif row["code"] not in ROW_CODES:
             found[row["id"]] = _try_rest(attempt, stored, row)
     rows = [row for row in refused if row["id"] not in found]
     return found | (_try_rows(attempt, stored, rows) if rows else {})
@@ -60,17 +59,17 @@ def _origin(attempt: Attempt, refused: Row, file: SourceFile) -> Origin:
 
 def _try_file(attempt: Attempt, stored: Stored, refused: Row) -> Outcome:
     stored = replace(stored, redriven=attempt.landed_as(refused))
-    return _load(attempt, stored, refused, stored.transaction, read_parts(stored))
+    return _load(attempt, stored, refused, stored.transaction, read_parts(attempt.extractor, stored))
 
 
 def _try_rest(attempt: Attempt, stored: Stored, refused: Row) -> Outcome:
     """All of it or nothing: it is read to its end before any of it lands."""
     position = attempt.landed_as(refused)
-    for part in _from(read_parts(stored), refused["record"]):
+    for part in _from(read_parts(attempt.extractor, stored), refused["record"]):
         for bad in part.refused.to_pylist():
-            if bad["code"] in CUT_OFF:
+            if bad["code"] not in ROW_CODES:
                 return BadRecord(bad["code"], bad["reason"])
-    return _load(attempt, stored, refused, position, _from(read_parts(stored), refused["record"]))
+    return _load(attempt, stored, refused, position, _from(read_parts(attempt.extractor, stored), refused["record"]))
 
 
 def _load(attempt: Attempt, stored: Stored, refused: Row, name: str, parts: Iterator[Sorted]) -> Outcome:
@@ -99,7 +98,7 @@ def _try_rows(attempt: Attempt, stored: Stored, refused: Sequence[Row]) -> Outco
     # What is not met at all, because the file is cut off before it by now, stays as it is.
     found: Outcomes = {row["id"]: unchanged(row) for row in refused}
     numbers = pa.array(sorted(wanted), pa.int64())
-    for part in read_parts(stored):
+    for part in read_parts(attempt.extractor, stored):
         for row in part.refused.filter(pc.is_in(part.refused["record"], numbers)).to_pylist():
             found[wanted[row["record"]]["id"]] = BadRecord(row["code"], row["reason"])
         for table, rows in (("events", part.events), ("telemetry", part.readings)):

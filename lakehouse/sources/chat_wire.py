@@ -10,7 +10,7 @@ from typing import Any
 from lakehouse.errors import BadRecord
 from lakehouse.sources.exports import Sort, read_export
 from lakehouse.sources.extractor import Extractor
-from lakehouse.sources.messages import BadMessage, Chat, Message, clean_text
+from lakehouse.sources.messages import BadMessage, Chat, Message, as_key, clean_text
 
 MOST_MESSAGES = 5_000
 MOST_SIZE = 4_000_000
@@ -22,7 +22,7 @@ def replies(path: Path, sort: Sort) -> Iterator[dict[str, Any]]:
     """In the worker. Raises BadRecord."""
     for chat in joined(read_export(path, sort)):
         yield {
-            "source": chat.source,
+            "source": as_key(chat.source),
             "place": chat.place,
             "messages": [_packed(message) for message in chat.messages],
             "bad": [[b.member, b.record, b.code, b.reason, _text(b.raw)] for b in chat.bad],
@@ -74,7 +74,8 @@ def _one(parts: list[Chat]) -> Chat:
 def _packed(message: Message) -> list[Any]:
     names = (message.channel, message.message_id, message.thread_id, str(message.author or ""))
     edited = message.edited_at.isoformat() if message.edited_at else None
-    return [*(clean_text(name) for name in names), message.ts.isoformat(), message.text, edited, message.deleted]
+    keys = [as_key(clean_text(name)) for name in names]
+    return [*keys, message.ts.isoformat(), message.text, edited, message.deleted]
 
 
 def _unpacked(values: list[Any]) -> Message:

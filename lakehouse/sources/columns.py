@@ -5,8 +5,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.bronze import TIME
-
+TIME: Final = pa.timestamp(
+    "us", tz="UTC"
+)  # as bronze has it; to import bronze would cost the worker 1.3 GB of mappings
 CLOCK: Final = r"\d{2}:\d{2}"
 ZONED: Final = r"(?:[Zz]|[+-]\d{2}(?::?\d{2})?)$"
 EPOCH: Final = r"^-?\d{9,19}(?:\.\d+)?$"

@@ -60,11 +60,11 @@ def read_document(name: str, data: bytes, extractor: Extractor, sort: str | None
     if sort == "application/pdf":
         return _read_pdf(name, data, extractor)
     text = decode(data)
-    return _read_html(name, data, extractor) if sort == "text/html" else _read_text(name, sort, text, data)
+    return _read_html(name, data, extractor) if sort == "text/html" else _read_text(name, sort, text, data, extractor)
 
 
-def _read_text(name: str, sort: str, text: str, data: bytes) -> Parsed:
-    stated, start = split_front_matter(text) if sort == "text/markdown" else (Stated(), 0)
+def _read_text(name: str, sort: str, text: str, data: bytes, extractor: Extractor) -> Parsed:
+    stated, start = split_front_matter(text, extractor) if sort == "text/markdown" else (Stated(), 0)
     if not text[start:].strip():
         raise BadRecord("no_text", "it holds front matter and no text below")
     mark = len(data) - len(text.encode())

@@ -4,13 +4,23 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
-from lakehouse.bronze import TABLES
+from lakehouse.sources.columns import TIME
+from lakehouse.sources.nesting import is_too_deep
 
-OWN = ("event_type", "event_id", "severity", "message", "attributes")
+LONGEST_ID: Final = 800  # bytes
+OWN: Final = ("event_type", "event_id", "severity", "message", "attributes")
+EVENTS: Final = pa.schema(
+    [
+        *((name, pa.string()) for name in ("event_id", "device_id", "event_type")),
+        ("ts", TIME),
+        *((name, pa.string()) for name in ("severity", "message", "attributes", "site", "model", "firmware")),
+        ("row_number", pa.int64()),
+    ]
+)
 
 
 def build_events(shared: pa.Table, raws: list[Mapping[str, Any]], columns: Mapping[str, str]) -> pa.Table:
@@ -19,7 +29,7 @@ def build_events(shared: pa.Table, raws: list[Mapping[str, Any]], columns: Mappi
     columns: field to column name. What the file says beyond the known fields becomes attributes.
     """
     rows = [_event(row, raw, columns) for row, raw in zip(shared.to_pylist(), raws, strict=True)]
-    return pa.Table.from_pylist(rows, schema=TABLES["events"])
+    return pa.Table.from_pylist(rows, schema=EVENTS)
 
 
 def _event(shared: Mapping[str, Any], raw: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
@@ -29,8 +39,8 @@ def _event(shared: Mapping[str, Any], raw: Mapping[str, Any], columns: Mapping[s
     attributes = storable({**others, **_object(given.get("attributes"))})
     event = {**shared, **{field: _text(given.get(field)) for field in OWN}}
     event["attributes"] = json.dumps(attributes, ensure_ascii=False, sort_keys=True, default=str)
-    event["event_id"] = event["event_id"] or _derived_id(event)
-    return {name: event.get(name) for name in TABLES["events"].names}
+    event["event_id"] = _id(event)
+    return {name: event.get(name) for name in EVENTS.names}
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -38,7 +48,7 @@ def _object(value: Any) -> dict[str, Any]:
     if value is None or value == "":
         return {}
     try:
-        found = json.loads(value) if isinstance(value, str) else value
+        found = json.loads(value) if isinstance(value, str) and not is_too_deep(_encoded(value)) else value
     except (ValueError, RecursionError):
         found = value
     return found if isinstance(found, dict) else {"attributes": found}
@@ -51,12 +61,25 @@ def _text(value: Any) -> str | None:
 def storable(value: Any) -> Any:
     """A JSON value without what Postgres' jsonb refuses: NUL, lone surrogates, NaN and infinities."""
     if isinstance(value, str):
-        return value.replace("\x00", "").encode("utf-8", "replace").decode()
+        is_plain = value.isascii() and "\x00" not in value
+        return value if is_plain else _encoded(value.replace("\x00", "")).decode()
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, dict):
         return {storable(str(name)): storable(part) for name, part in value.items()}
-    return [storable(part) for part in value] if isinstance(value, list) else value
+    return [storable(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace")
+
+
+def _id(event: Mapping[str, Any]) -> str:
+    """One that is longer than an index takes is replaced by its hash."""
+    given: str | None = event["event_id"]
+    if given is None:
+        return _derived_id(event)
+    return given if len(given.encode()) <= LONGEST_ID else hashlib.sha256(given.encode()).hexdigest()
 
 
 def _derived_id(event: Mapping[str, Any]) -> str:

@@ -1,8 +1,9 @@
-"""Text of PDF and HTML files, entries of feeds, messages of exports, read by a worker process that serves many files.
+"""What documents, feeds, chats and telemetry hold, read by a worker process that serves many files.
 
 It is replaced when one kills it.
 """
 
+import fcntl
 import json
 import os
 import select
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal
@@ -18,8 +20,21 @@ from typing import IO, Any, Literal
 from lakehouse.errors import BadRecord
 
 TIMEOUT_SECONDS = 20.0
-BYTES_A_SECOND = 5_000_000  # by which a large file has more time; exports are read at 20 to 60 MB/s
+# By which a large file has more time: exports are read at 20 to 60 MB/s, files of events at 5 MB/s.
+BYTES_A_SECOND = {"chat": 5_000_000, "row": 500_000, "telemetry": 500_000}
 PIECE = 1 << 16
+PIPE = 1 << 20  # the most that a user may ask of Linux
+LARGEST_REPLY = 256 << 20  # a worker that was taken over is not to fill our memory
+# All that it knows of ours, so none of our keys. Memory that it has used once is to be given back before the next file.
+ENVIRONMENT = {
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "1048576",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PYTHONPATH": str(Path(__file__).resolve().parents[2]),  # the same code as ours
+}
+# What a worker does that hangs, is gone, or says nonsense.
+FAILURES = (TimeoutError, BrokenPipeError, EOFError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -45,44 +60,49 @@ class Extractor:
     ) -> None:
         self._stop()
 
-    def extract(self, kind: Literal["pdf", "html", "feed"], data: bytes) -> Extracted:
+    def extract(self, kind: Literal["pdf", "html", "feed", "front_matter"], data: bytes) -> Extracted:
         """Raises BadRecord with the worker's reason, or with what became of the worker."""
-        deadline = time.monotonic() + self.timeout_seconds
-        try:
-            self._send({"kind": kind, "size": len(data)}, data, deadline)
-            reply = self._receive(deadline)
-        except (TimeoutError, BrokenPipeError, EOFError) as error:
-            raise self._give_up(error, self.timeout_seconds) from error
-        if "code" in reply:
-            raise BadRecord(reply["code"], reply["reason"])
+        request = {"kind": kind, "size": len(data)}
+        (reply,) = self._ask(request, data, self.timeout_seconds, self.timeout_seconds)
         return Extracted(reply["text"], reply["title"] or None, reply["meta"])
 
-    def stream(self, kind: Literal["chat"], path: Path, **options: str) -> Iterator[dict[str, Any]]:
+    def stream(
+        self, kind: Literal["chat", "row", "telemetry"], path: Path, **options: str | int | None
+    ) -> Iterator[dict[str, Any]]:
         """Reply by reply what the worker reads in a file of any size, which it opens itself.
 
         The time that the caller takes between two replies does not count. Raises BadRecord like `extract`, also after
         some replies.
         """
-        size = path.stat().st_size
-        allowed = left = self.timeout_seconds + size / BYTES_A_SECOND
-        has_ended = False
+        allowed = self.timeout_seconds + path.stat().st_size / BYTES_A_SECOND[kind]
+        patience = allowed if kind == "chat" else self.timeout_seconds  # some chats are read to their end first
+        request = {"kind": kind, "size": 0, "path": str(path.resolve()), "seconds": allowed} | options
+        yield from self._ask(request, b"", allowed, patience)
+
+    def _ask(self, request: dict[str, Any], data: bytes, allowed: float, patience: float) -> Iterator[dict[str, Any]]:
+        """patience: seconds for one reply; allowed: for all of them."""
+        left, has_ended = allowed, False
+        refused: BadRecord | None = None
         try:
-            request = {"kind": kind, "size": 0, "path": str(path.resolve()), "seconds": allowed} | options
-            self._send(request, b"", time.monotonic() + left)
-            while not has_ended:
+            self._send(request, data, time.monotonic() + patience)
+            while True:
                 asked = time.monotonic()
-                reply = self._receive(asked + left)
+                reply = self._receive(asked + min(left, patience))
                 left -= time.monotonic() - asked
-                has_ended = "end" in reply or "code" in reply
                 if "code" in reply:
-                    raise BadRecord(reply["code"], reply["reason"])
-                if not has_ended:
+                    refused = BadRecord(reply["code"], reply["reason"])
+                elif "end" in reply:
+                    has_ended = not reply["tired"]
+                    break
+                else:
                     yield reply
-        except (TimeoutError, BrokenPipeError, EOFError) as error:
-            raise self._give_up(error, allowed) from error
+        except FAILURES as error:
+            raise refused or self._give_up(error, min(allowed, patience)) from error
         finally:
-            if not has_ended:  # the worker still speaks of this file
+            if not has_ended:  # the worker still speaks of this file, or is better replaced
                 self._stop()
+        if refused:
+            raise refused
 
     def _give_up(self, error: Exception, seconds: float) -> BadRecord:
         self._stop()
@@ -97,30 +117,47 @@ class Extractor:
         _write(requests, json.dumps(request).encode() + b"\n" + data, deadline)
 
     def _receive(self, deadline: float) -> dict[str, Any]:
-        replies = _descriptor(self._running().stdout)
-        while b"\n" not in self._received:
-            self._received += _read(replies, deadline)
-        size, _, first = self._received.partition(b"\n")
-        blocks, missing = [first], int(size) - len(first)
-        while missing > 0:
-            blocks.append(_read(replies, deadline))
-            missing -= len(blocks[-1])
-        self._received = b""
-        if missing < 0:  # what follows is of the next reply
-            blocks[-1], self._received = blocks[-1][:missing], blocks[-1][missing:]
-        reply: dict[str, Any] = json.loads(b"".join(blocks))
+        """Raises ValueError for what is no reply."""
+        while b"\n" not in self._received and len(self._received) < PIECE:
+            self._received += _read(_descriptor(self._running().stdout), deadline)
+        size, _, self._received = self._received.partition(b"\n")
+        reply: dict[str, Any] = json.loads(self._take(int(size), deadline))
+        if not isinstance(reply, dict):
+            raise ValueError(f"{type(reply)} is no reply")
+        if "attached" in reply:
+            sizes = [int(size) for size in reply["attached"]]
+            whole = memoryview(self._take(sum(sizes), deadline))
+            ends = list(accumulate(sizes))
+            reply["attached"] = [whole[end - size : end] for size, end in zip(sizes, ends, strict=True)]
         return reply
+
+    def _take(self, size: int, deadline: float) -> bytearray:
+        if not 0 <= size <= LARGEST_REPLY:
+            raise ValueError(f"a reply of {size} bytes")
+        taken = bytearray(size)
+        at = min(size, len(self._received))
+        taken[:at], self._received = self._received[:at], self._received[at:]
+        replies = _descriptor(self._running().stdout)
+        while at < size:
+            _wait(replies, select.POLLIN, deadline)
+            if not (count := os.readv(replies, [memoryview(taken)[at:]])):
+                raise EOFError
+            at += count
+        return taken
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._worker is None:
             self._worker = subprocess.Popen(
-                [sys.executable, "-I", "-m", "lakehouse.sources.worker"],
+                [sys.executable, "-s", "-P", "-m", "lakehouse.sources.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 bufsize=0,
+                env=ENVIRONMENT,
             )
             os.set_blocking(_descriptor(self._worker.stdin), False)  # so that one that does not read cannot stop us
+            if sys.platform == "linux":
+                fcntl.fcntl(_descriptor(self._worker.stdout), fcntl.F_SETPIPE_SZ, PIPE)
         return self._worker
 
     def _stop(self) -> None:

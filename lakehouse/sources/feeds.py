@@ -11,8 +11,9 @@ import feedparser
 
 from lakehouse.errors import BadRecord
 
+# Each part is taken once (`?>`): fifty comments in a row can be cut into comments in 2**49 ways.
 ROOT: Final = re.compile(
-    rb"\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!DOCTYPE[^>]*>\s*)*<(?:rss|feed|rdf:RDF)[\s>]", re.S | re.I
+    rb"\s*+(?:(?><\?.*?\?>)\s*+|(?><!--.*?-->)\s*+|<!DOCTYPE[^>]*+>\s*+)*+<(?:rss|feed|rdf:RDF)[\s>]", re.S | re.I
 )
 FURTHEST_ROOT: Final = 4096
 

@@ -1,16 +1,19 @@
 """A chat message as every source gives it, and chat files of JSON lines."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import IO
 
 from lakehouse.errors import BadRecord
 
 REQUIRED = ("channel", "message_id", "ts")
 LONGEST_LINE = 1_000_000  # of JSON that is all brackets it makes some 25 MB of objects
+LONGEST_KEY = 200  # characters; of the 2,704 bytes of an index, a thread has three such names
 LINES_AT_ONCE = 8_000_000
 EPOCH = re.compile(r"(-?\d{9,19})(?:\.(\d+))?")
 # Writers differ in what they leave out: DiscordChatExporter writes as many digits of a second as there are.
@@ -80,13 +83,34 @@ def read_chat_lines(data: bytes, first: int = 1) -> Chat:
 
 
 def stream_chat_lines(path: Path) -> Iterator[Chat]:
-    """The same of a file of any size."""
+    """The same of a file of any size, in constant memory. Of a line that is too long nothing is kept but the file."""
     done = 0
     with path.open("rb") as file:
-        while block := file.readlines(LINES_AT_ONCE):
+        while True:
+            block, is_cut = _whole_lines(file)
+            if not block and not is_cut:
+                return
+            lines = b"".join(block)
             # A last newline would begin a further line.
-            yield read_chat_lines(b"".join(block).removesuffix(b"\n"), done + 1)
-            done += len(block)
+            yield read_chat_lines(lines.removesuffix(b"\n"), done + 1)
+            done += len(block) + is_cut
+            if is_cut:
+                reason = f"it has more than {LONGEST_LINE:,} bytes, and no more are read"
+                yield Chat("jsonl", (), (BadMessage(None, done, "too_large", reason, None),))
+
+
+def _whole_lines(file: IO[bytes]) -> tuple[list[bytes], bool]:
+    """And whether one follows that is too long, which is read past."""
+    block: list[bytes] = []
+    size = 0
+    while size < LINES_AT_ONCE and (line := file.readline(LONGEST_LINE + 1)):
+        if len(line) > LONGEST_LINE and not line.endswith(b"\n"):
+            while (rest := file.readline(LONGEST_LINE)) and not rest.endswith(b"\n"):
+                pass
+            return block, True
+        block.append(line)
+        size += len(line)
+    return block, False
 
 
 def _read_line(line: bytes) -> Message:
@@ -105,9 +129,9 @@ def _read_line(line: bytes) -> Message:
         raise BadRecord("missing_field", f"it has no {' and no '.join(missing)}")
     ts = read_instant(values["ts"])
     return Message(
-        channel=values["channel"],
-        message_id=values["message_id"],
-        thread_id=values.get("thread_id") or day_of(ts),
+        channel=as_key(values["channel"]),
+        message_id=as_key(values["message_id"]),
+        thread_id=as_key(values.get("thread_id") or day_of(ts)),
         author=values.get("author") or None,
         ts=ts,
         text=values.get("text", ""),
@@ -155,6 +179,13 @@ def day_of(ts: datetime) -> str:
 def clean_text(text: str) -> str:
     """Trimmed, and without what neither Postgres (NUL) nor UTF-8 (lone surrogates) can hold."""
     return text.replace("\x00", "").encode("utf-8", "ignore").decode().strip()
+
+
+def as_key(name: str) -> str:
+    """The same for the same name, and no longer than an index of Postgres takes."""
+    if len(name) <= LONGEST_KEY:
+        return name
+    return f"{name[:LONGEST_KEY]}~{hashlib.sha256(name.encode('utf-8', 'replace')).hexdigest()[:16]}"
 
 
 def as_clean_text(value: object) -> str:

@@ -1,6 +1,5 @@
 """JSON payloads to columns. What one of them holds does not change how others are read."""
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -8,22 +7,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lakehouse.sources.readings import is_known, spellings
-from lakehouse.sources.tabular import BadRow, Batch, parse_each, parse_together
+from lakehouse.sources.batch import BadRow, Batch
+from lakehouse.sources.field_names import is_known, spellings
+from lakehouse.sources.json_lines import MOST_NAMES, SAMPLE, has_few_names, parse_each, parse_together
+from lakehouse.sources.nesting import DEEPEST, is_too_deep
 
 LARGEST: Final = 1 << 20
-# Deeper than any device nests; parsers recurse, and a C++ stack that overflows ends the process.
-DEEPEST: Final = 64
-# Arrow makes a column of every name that any of the messages has, and each column as long as there are messages. So it
-# gets so many together, none of them with more names, and none where a sample has more different ones.
+# Arrow makes columns as long as there are messages, of all names that any of them has: so it gets so many together.
 TOGETHER: Final = 10_000
-MOST_NAMES: Final = 64
-SAMPLE: Final = 200
 # Bytes in which so many names hardly fit.
 NARROW: Final = 512
 # Of so few, Arrow is asked no more which of them it does not take.
 FEW: Final = 500
-NAME: Final = re.compile(rb'"([^"\\]{0,200})"[ \t\r\n]*:')
 # Beside the fields of a reading.
 ABOUT: Final = ("tenant_id", "schema")
 
@@ -70,7 +65,7 @@ def _portions(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
 def _parse(payloads: Sequence[bytes], numbers: Sequence[int]) -> list[Batch]:
     """One that Arrow does not take costs the others nothing but the search for it."""
     chosen = [payloads[number - 1] for number in numbers]
-    if _has_few_names(chosen[:: len(chosen) // SAMPLE + 1]):
+    if has_few_names(chosen[:: len(chosen) // SAMPLE + 1]):
         table = parse_together(as_lines(chosen), len(chosen))
         if table is not None:
             return [Batch(table, pa.array(numbers, pa.int64()))]
@@ -80,17 +75,10 @@ def _parse(payloads: Sequence[bytes], numbers: Sequence[int]) -> list[Batch]:
     return _parse(payloads, numbers[:middle]) + _parse(payloads, numbers[middle:])
 
 
-def _has_few_names(payloads: Sequence[bytes]) -> bool:
-    return len(set(NAME.findall(b"\n".join(payloads)))) <= MOST_NAMES
-
-
 def _parse_alone(payloads: Sequence[bytes], numbers: Sequence[int]) -> Batch:
     batch = parse_each(as_lines([payloads[number - 1] for number in numbers]), 0, _is_wanted)
-    columns = batch.columns
-    if not columns.column_names:  # a table without columns has no rows, and these would be gone
-        columns = pa.table({"schema": pa.nulls(len(batch.numbers), pa.string())})
     return Batch(
-        columns,
+        batch.columns,
         pa.array(numbers, pa.int64()).take(batch.numbers),
         tuple(BadRow(numbers[row.number], row.reason) for row in batch.bad),
         batch.objects,
@@ -153,17 +141,4 @@ def _fault(payload: bytes) -> str | None:
         payload.decode()
     except UnicodeDecodeError as error:
         return f"it is no UTF-8 at byte {error.start}"
-    brackets = payload.count(b"[") + payload.count(b"{")
-    return f"it nests deeper than {DEEPEST}" if brackets > DEEPEST and _depth(payload) > DEEPEST else None
-
-
-def _depth(payload: bytes) -> int:
-    """At least the true one: brackets within strings count as well."""
-    depth = deepest = 0
-    for byte in payload:
-        if byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
-    return deepest
+    return f"it nests deeper than {DEEPEST}" if is_too_deep(payload) else None

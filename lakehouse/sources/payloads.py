@@ -12,14 +12,17 @@ import pyarrow.compute as pc
 
 from lakehouse.bronze import TABLES
 from lakehouse.errors import BadRecord
+from lakehouse.sources.batch import Batch
 from lakehouse.sources.columns import as_texts
+from lakehouse.sources.field_names import find_columns
 from lakehouse.sources.payload_parsing import as_lines as as_lines
 from lakehouse.sources.payload_parsing import parse_payloads
-from lakehouse.sources.readings import Origin, Sorted, find_columns, sort_rows
-from lakehouse.sources.tabular import Batch
+from lakehouse.sources.readings import Origin, Sorted, sort_rows
+from lakehouse.sources.rows import REFUSED
 
-REFUSED: Final = pa.schema([("record", pa.int64()), ("code", pa.string()), ("reason", pa.string())])
 SCHEMA: Final = "1"
+# Of a body of 8 MB; each record that is refused becomes an object of its own.
+MOST_RECORDS: Final = 100_000
 SPACE: Final = " \t\r\n"
 
 
@@ -38,7 +41,13 @@ def cut_records(body: bytes) -> list[bytes]:
         return _elements(text)
     if _is_one_object(text):
         return [text.strip().encode()]
-    return [line.encode() for line in text.split("\n") if line.strip()]
+    return _few([line.encode() for line in text.split("\n") if line.strip()])
+
+
+def _few(records: list[bytes]) -> list[bytes]:
+    if len(records) > MOST_RECORDS:
+        raise BadRecord("too_many_records", f"the body holds more than {MOST_RECORDS:,} records: send fewer at once")
+    return records
 
 
 def _is_one_object(text: str) -> bool:
@@ -58,6 +67,7 @@ def _elements(text: str) -> list[bytes]:
         while text[at] != "]":
             _, end = decoder.raw_decode(text, at)
             elements.append(text[at:end].encode("utf-8", "replace"))
+            _few(elements)
             at = _skip(text, end)
             if text[at] == ",":
                 at = _skip(text, at + 1)

@@ -1,84 +1,92 @@
-"""CSV, JSON lines and Parquet as batches of raw columns with the number of each row. Nothing is interpreted here."""
+"""CSV, JSON lines and Parquet as batches of raw columns with the number of each row. Nothing is interpreted here.
 
-import json
+Files are read in the worker only.
+"""
+
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
-from pyarrow import json as arrow_json
 from pyarrow import parquet
 
 from lakehouse.errors import BadRecord
+from lakehouse.sources.batch import MOST_BAD, BadRow, Batch, too_many_bad
+from lakehouse.sources.json_lines import JSON_BLOCK, first_line, read_json_lines
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
-BLOCK = 16 << 20
-LONGEST_LINE = 64 << 20
-PARQUET_ROWS = 250_000
+BLOCK = 4 << 20
+PARQUET_ROWS = 100_000
+PARQUET_BYTES = 48 << 20  # as its metadata states them; so many rows at once have no more
+PARQUET_BUFFER = 1 << 20
 DELIMITERS = ",;\t|"
+MOST_COLUMNS = 10_000
 
 
-@dataclass(frozen=True)
-class BadRow:
-    """A row that could not be cut into columns."""
-
-    number: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class Batch:
-    """numbers: which row of the file each one is. A CSV's first row after the header is 1 and blank lines do not count;
-    in JSON lines it is the number of the line.
-
-    objects: the rows as JSON had them, where they were read one by one.
-    """
-
-    columns: pa.Table
-    numbers: pa.Array
-    bad: tuple[BadRow, ...] = ()
-    objects: tuple[dict[str, Any], ...] | None = None
-
-
-def read_batches(path: Path, block: int = BLOCK) -> Iterator[Batch]:
+def read_batches(path: Path, block: int | None = None) -> Iterator[Batch]:
     """In constant memory. Raises BadRecord where the file, or what is left of it, cannot be read."""
     suffix = path.suffix.lower()
     if suffix == ".parquet":
         return _read_parquet(path)
-    return _read_json_lines(path, block) if suffix in (".jsonl", ".ndjson") else _read_csv(path, block)
+    if suffix in (".jsonl", ".ndjson"):
+        return read_json_lines(path, block or JSON_BLOCK)
+    return _read_csv(path, block or BLOCK)
+
+
+@dataclass
+class _Uncut:
+    """Rows of another width than the header, until they are told of."""
+
+    rows: list[BadRow] = field(default_factory=list)
+
+    def keep(self, row: Any) -> str:
+        reason = f"it has {row.actual_columns} columns and the header {row.expected_columns}: {row.text[:80]}"
+        self.rows.append(BadRow(row.number - 1, reason))  # Arrow counts the header
+        return "skip" if len(self.rows) < MOST_BAD else "error"
+
+    def until(self, row: int) -> tuple[BadRow, ...]:
+        told = tuple(bad for bad in self.rows if bad.number <= row)
+        self.rows = self.rows[len(told) :]
+        return told
 
 
 def _read_csv(path: Path, block: int) -> Iterator[Batch]:
-    bad: list[BadRow] = []
-
-    def keep(row: Any) -> str:
-        reason = f"it has {row.actual_columns} columns and the header {row.expected_columns}: {row.text[:80]}"
-        bad.append(BadRow(row.number - 1, reason))  # Arrow counts the header
-        return "skip"
-
-    parsing = arrow_csv.ParseOptions(delimiter=delimiter_of(path), newlines_in_values=True, invalid_row_handler=keep)
+    uncut = _Uncut()
+    delimiter = delimiter_of(path)
+    _refuse_wide(path, delimiter)
+    parsing = arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=uncut.keep)
     reading = arrow_csv.ReadOptions(use_threads=False, block_size=block)
     done = 0
     try:
-        with arrow_csv.open_csv(path, reading, parsing) as reader:
+        # Arrow would take no path that is no UTF-8.
+        with path.open("rb") as file, arrow_csv.open_csv(file, reading, parsing) as reader:
             names = reader.schema.names
-        bad.clear()
+        uncut.rows.clear()
         # Every column stays text: a type guessed from the first block would fail on the first odd value of a later one.
         converting = arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
-        with arrow_csv.open_csv(path, reading, parsing, converting) as reader:
+        with path.open("rb") as file, arrow_csv.open_csv(file, reading, parsing, converting) as reader:
             for batch in reader:
-                numbers = _number(batch.num_rows, done + 1, bad)
-                done = int(numbers[-1]) if len(numbers) else done
-                yield Batch(_unique(pa.Table.from_batches([batch])), pa.array(numbers))
+                numbers = _number(batch.num_rows, done + 1, uncut.rows)
+                done = int(numbers[-1]) if len(numbers) else max([done, *(bad.number for bad in uncut.rows)])
+                yield Batch(_unique(pa.Table.from_batches([batch])), pa.array(numbers), uncut.until(done))
     except pa.ArrowInvalid as error:
-        raise BadRecord("bad_csv", f"after row {done} it cannot be read as CSV ({_first_line(error)})") from error
-    if bad:
-        yield Batch(pa.table({}), pa.array([], pa.int64()), tuple(bad))
+        if len(uncut.rows) >= MOST_BAD:
+            raise too_many_bad(len(uncut.rows)) from error
+        raise BadRecord("bad_csv", f"after row {done} it cannot be read as CSV ({first_line(error)})") from error
+    if uncut.rows:
+        yield Batch(pa.table({}), pa.array([], pa.int64()), tuple(uncut.rows))
+
+
+def _refuse_wide(path: Path, delimiter: str) -> None:
+    with path.open("rb") as file:
+        columns = file.readline(BLOCK).count(delimiter.encode()) + 1
+    if columns > MOST_COLUMNS:
+        raise BadRecord("too_many_columns", f"it has {columns:,} columns and at most {MOST_COLUMNS:,} are read")
 
 
 def _unique(table: pa.Table) -> pa.Table:
@@ -107,96 +115,20 @@ def _number(count: int, start: int, bad: Sequence[BadRow]) -> npt.NDArray[np.int
 def _read_parquet(path: Path) -> Iterator[Batch]:
     done = 0
     try:
-        with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=PARQUET_ROWS):
+        with path.open("rb") as opened, parquet.ParquetFile(opened, buffer_size=PARQUET_BUFFER) as file:
+            for batch in file.iter_batches(batch_size=_rows_at_once(file.metadata), use_threads=False):
                 batch.validate(full=True)  # what claims to be text may be any bytes
-                yield Batch(pa.Table.from_batches([batch]), pa.array(np.arange(done + 1, done + 1 + batch.num_rows)))
+                numbers = pa.array(np.arange(done + 1, done + 1 + batch.num_rows))
+                yield Batch(_unique(pa.Table.from_batches([batch])), numbers)
                 done += batch.num_rows
     except (pa.ArrowException, OSError) as error:
-        reason = f"after row {done} it cannot be read as Parquet ({_first_line(error)}): write it again"
+        if isinstance(error, MemoryError | FileNotFoundError | PermissionError):
+            raise
+        reason = f"after row {done} it cannot be read as Parquet ({first_line(error)}): write it again"
         raise BadRecord("corrupt_parquet", reason) from error
 
 
-def _read_json_lines(path: Path, block: int) -> Iterator[Batch]:
-    done = 0
-    with path.open("rb") as file:
-        if file.read(3) != b"\xef\xbb\xbf":
-            file.seek(0)
-        while lines := _whole_lines(file, block):
-            count = lines.count(b"\n") + (not lines.endswith(b"\n"))
-            yield parse_lines(lines, done + 1, count)
-            done += count
-
-
-def _whole_lines(file: IO[bytes], block: int) -> bytes:
-    data = file.read(block)
-    if data and not data.endswith(b"\n"):
-        data += file.readline(LONGEST_LINE)
-    return data
-
-
-def parse_lines(lines: bytes, start: int, count: int) -> Batch:
-    """Arrow's parser where it takes the whole block; line by line where it does not, and for events, whose attributes
-    it would fill up with the keys of other events."""
-    if b'"event_type"' not in lines and (table := parse_together(lines, count)) is not None:
-        return Batch(table, pa.array(np.arange(start, start + count)))
-    return parse_each(lines, start)  # the slow way says which line it is
-
-
-def parse_together(lines: bytes, count: int) -> pa.Table | None:
-    """None where Arrow does not find `count` objects with columns of one type each."""
-    try:
-        table = _parse_block(lines)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError, RecursionError):
-        return None
-    return table if table.num_rows == count else None
-
-
-def _parse_block(lines: bytes) -> pa.Table:
-    """Text stays text: Arrow would take what looks like a time for one, and lose fractions and zones."""
-    first = json.loads(lines[: lines.index(b"\n")] if b"\n" in lines else lines)
-    texts = [key for key, value in first.items() if isinstance(value, str)] if isinstance(first, dict) else []
-    options = arrow_json.ParseOptions(explicit_schema=pa.schema([(key, pa.string()) for key in texts]))
-    return arrow_json.read_json(
-        pa.BufferReader(lines), arrow_json.ReadOptions(use_threads=False, block_size=len(lines) + 1), options
-    )
-
-
-def parse_each(lines: bytes, start: int, wanted: Callable[[str], bool] | None = None) -> Batch:
-    """wanted: which names become columns, all where it is None; `objects` have all."""
-    rows: list[dict[str, Any]] = []
-    numbers: list[int] = []
-    bad: list[BadRow] = []
-    for number, line in enumerate(lines.split(b"\n"), start):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            bad.append(BadRow(number, f"it is not JSON ({_first_line(error)})"))
-            continue
-        if isinstance(row, dict):
-            rows.append(row)
-            numbers.append(number)
-        else:
-            bad.append(BadRow(number, "it is JSON, but no object"))
-    names = [name for name in dict.fromkeys(name for row in rows for name in row) if wanted is None or wanted(name)]
-    columns = {name: pa.array([_as_value(row.get(name)) for row in rows], pa.string()) for name in names}
-    return Batch(pa.table(columns), pa.array(numbers, pa.int64()), tuple(bad), tuple(rows))
-
-
-def _as_value(value: Any) -> str | None:
-    """An object or a list is no value of a column, as it is none where Arrow parses the whole block."""
-    return None if isinstance(value, dict | list) else as_text(value)
-
-
-def as_text(value: Any) -> str | None:
-    """A JSON value in a column of text: text as it is, all else as JSON. Lone surrogates become question marks."""
-    if value is None:
-        return None
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text.encode("utf-8", "replace").decode()
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]
+def _rows_at_once(metadata: Any) -> int:
+    groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
+    widest = max((group.total_byte_size / max(1, group.num_rows) for group in groups), default=1)
+    return int(min(PARQUET_ROWS, max(1, PARQUET_BYTES // max(1, widest))))

@@ -15,8 +15,6 @@ import httpx
 import psutil
 import pytest
 
-pytestmark = pytest.mark.xdist_group("up")  # one start for the module, on one worker
-
 COMMAND = [sys.executable, "-m", "iotops.cli.main"]
 
 

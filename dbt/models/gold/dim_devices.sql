@@ -8,6 +8,9 @@ with sighted as (
     select tenant_id, device_id, site, model, ts as first_ts, ts as last_ts
     from {{ ref('fct_events') }}
     where device_id is not null
+    union all
+    select tenant_id, device_id, site, model, first_ts, last_ts
+    from {{ ref('stg_retention__devices') }}
 
 ),
 

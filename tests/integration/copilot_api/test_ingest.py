@@ -6,8 +6,6 @@ from starlette.testclient import TestClient
 
 from iotops.bootstrap import App
 
-pytestmark = pytest.mark.xdist_group("copilot_api")
-
 URL = "/v1/ingest/telemetry?tenant_id=acme&source=gateway"
 
 

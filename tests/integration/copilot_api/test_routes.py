@@ -8,8 +8,6 @@ from starlette.testclient import TestClient
 
 from iotops.bootstrap import App
 
-pytestmark = pytest.mark.xdist_group("copilot_api")
-
 SPAN_QUESTION = "How often is the filter rinsed?"
 ROWS_QUESTION = "What was the average pressure of pump-07 on 2026-10-20?"
 

@@ -14,7 +14,6 @@ from lakehouse.dbt_process import DBT, dbt_environment, read_results
 PROJECT = REPOSITORY / "dbt"
 START = datetime(2026, 10, 1, tzinfo=UTC)
 RECORDED = datetime(2026, 10, 20, tzinfo=UTC)
-pytestmark = pytest.mark.xdist_group("gold")  # its two warehouses cost four dbt runs: one worker builds them
 GOLD = sorted(path.stem for path in (PROJECT / "models" / "gold").glob("*.sql"))
 
 

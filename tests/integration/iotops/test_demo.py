@@ -25,7 +25,6 @@ from lakehouse.bronze import Bronze
 from lakehouse.objects import open_objects
 
 # The runs of `up` are in the same group: two of them at once on two cores would measure each other.
-pytestmark = pytest.mark.xdist_group("up")
 
 IOTOPS = [sys.executable, "-m", "iotops.cli.main"]
 DAGS = [

@@ -20,7 +20,7 @@ DAY = timedelta(days=1)
 
 @pytest.fixture
 def built(app: App, tmp_path: Path, now: datetime) -> App:
-    """Two days of files, each landed and built by itself, so that gold grew incrementally and has old versions."""
+    """Two days of files, each landed, built and indexed by itself, so that all of it grew and has old versions."""
     for day in (0, 1):
         write(tmp_path, day)
         at = now + day * DAY
@@ -28,8 +28,8 @@ def built(app: App, tmp_path: Path, now: datetime) -> App:
         ingest_documents(app.bronze, "default", tmp_path / "documents", now=at)
         ingest_chats(app.bronze, "default", tmp_path / "chats", now=at)
         build(app)
-    version = build_index(app.database_url, app.embedder, app.settings.home / "indexes", now=now).version
-    promote(app.database_url, version.index_version, now=now)
+        version = build_index(app.database_url, app.embedder, app.settings.home / "indexes", now=now).version
+        promote(app.database_url, version.index_version, now=now)
     return app
 
 

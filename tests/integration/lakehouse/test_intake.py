@@ -122,6 +122,26 @@ class TestTelemetry:
         assert [(row["code"], row["record"]) for row in rows] == [("bad_json", None)]
         assert bronze.objects.get("default", rows[0]["raw_sha256"]) == b"[1"
 
+    def test_a_body_with_too_many_different_bad_records_is_kept_whole_and_none_is_taken(
+        self, intake: Intake, bronze: Bronze, now: datetime
+    ) -> None:
+        alike = body(reading(), *[{"a": 1}] * 1_500)
+        assert intake.telemetry("default", alike, now=now).accepted == 1
+        sent = body(reading(5), *({"a": number} for number in range(1_001)))
+        with pytest.raises(BodyRefused, match="none was taken"):
+            intake.telemetry("default", sent, now=now)
+        assert len(held(bronze, "telemetry")) == 1
+        (whole,) = [row for row in held(bronze, "quarantine") if row["code"] == "too_many_bad"]
+        assert bronze.objects.get("default", whole["raw_sha256"]) == sent
+
+    def test_no_records_at_all_are_no_error(self, intake: Intake, now: datetime) -> None:
+        assert intake.telemetry("default", b"[]", now=now).accepted == 0
+        assert intake.messages("default", b"[]", now=now).accepted == 0
+
+    def test_too_many_bad_messages_are_said_to_be_so(self, intake: Intake, now: datetime) -> None:
+        with pytest.raises(BodyRefused, match=r"more than 1,000 of its records are bad"):
+            intake.messages("default", b"{}\n" * 1_500, now=now)
+
     def test_an_unknown_tenant_gets_nothing_stored(self, intake: Intake, bronze: Bronze, now: datetime) -> None:
         with pytest.raises(UnknownTenant):
             intake.telemetry("nobody", body(reading()), now=now)

@@ -108,7 +108,6 @@ class TestAFolder:
         assert store.get("acme", sha256, *cut) == data[slice(*cut)]
 
 
-@pytest.mark.xdist_group("s3")
 class TestS3:
     @pytest.mark.usefixtures("s3_url")
     def test_a_missing_bucket_is_not_taken_for_an_empty_one(self) -> None:

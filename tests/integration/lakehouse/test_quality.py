@@ -10,8 +10,6 @@ from lakehouse import database
 from lakehouse.errors import Refused, WarehouseNotBuilt
 from lakehouse.quality import check_gold, validate_gold
 
-pytestmark = pytest.mark.xdist_group("quality")  # importing Great Expectations takes 5 s: in one worker
-
 GOLD = """
 create schema gold;
 create table gold.documents (tenant_id text, document_id text, text text, byte_start bigint, byte_end bigint);

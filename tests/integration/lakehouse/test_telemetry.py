@@ -255,9 +255,9 @@ def test_a_large_file_that_was_cut_off_is_taken_up_where_it_was_left(
     }
     cut_off_url = (tmp_path / "again").as_uri()
     again = Bronze(cut_off_url, open_objects(cut_off_url))
-    again.append("telemetry", whole.drop_columns(["bronze_version"]).slice(0, 250_000), [f"{transaction}#1"])
+    again.append("telemetry", whole.drop_columns(["bronze_version"]).slice(0, 100_000), [f"{transaction}#1"])
     summary = ingest_telemetry(again, "acme", file, now=now)
-    assert (summary.landed, summary.rows) == (1, rows - 250_000)
+    assert (summary.landed, summary.rows) == (1, rows - 100_000)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

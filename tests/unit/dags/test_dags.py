@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("dag-files")  # read once for the module, on one worker
-
 REPOSITORY = Path(__file__).resolve().parents[3]
 NAMES = {
+    "apply_retention",
     "ingest_chats",
     "ingest_connectors",
     "ingest_documents",

@@ -33,6 +33,9 @@ def test_everything_lies_under_the_home_unless_named(tmp_path: Path) -> None:
         ("IOTOPS_DATABASE_URL", "mysql://x"),
         ("IOTOPS_API_PORT", "http"),
         ("IOTOPS_UI_PORT", "70000"),
+        ("IOTOPS_HOT_DAYS", "a week"),
+        ("IOTOPS_HOT_DAYS", "0"),
+        ("IOTOPS_WARM_DAYS", "30"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_refused_by_its_name(name: str, value: str) -> None:
@@ -41,5 +44,13 @@ def test_a_value_that_cannot_be_used_is_refused_by_its_name(name: str, value: st
 
 
 def test_a_child_process_reads_the_same_settings(tmp_path: Path) -> None:
-    settings = read_settings({"IOTOPS_HOME": str(tmp_path), "IOTOPS_API_PORT": "9001"})
+    told = {"IOTOPS_API_PORT": "9001", "IOTOPS_HOT_DAYS": "30", "IOTOPS_WARM_DAYS": "60"}
+    settings = read_settings({"IOTOPS_HOME": str(tmp_path), **told})
     assert read_settings(child_environment(settings, environ={"PATH": "/bin"})) == settings
+
+
+def test_delta_keeps_no_fewer_days_than_postgres() -> None:
+    days = {"IOTOPS_HOT_DAYS": "30", "IOTOPS_WARM_DAYS": "30"}
+    assert (read_settings(days).hot_days, read_settings(days).warm_days) == (30, 30)
+    with pytest.raises(Misused, match="IOTOPS_WARM_DAYS is 29 and IOTOPS_HOT_DAYS 30"):
+        read_settings({**days, "IOTOPS_WARM_DAYS": "29"})

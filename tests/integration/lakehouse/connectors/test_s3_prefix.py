@@ -13,7 +13,6 @@ from lakehouse.summary import IngestSummary
 from tests.website import Served, website
 
 Rows = Callable[[], list[dict[str, Any]]]
-pytestmark = pytest.mark.xdist_group("s3")
 
 
 class Bucket:

@@ -6,8 +6,9 @@ from lakehouse.sources.extractor import Extractor
 
 
 def parse(name: str, data: bytes) -> Parsed:
-    """Text types only: no worker is started for them."""
-    return read_document(name, data, Extractor())
+    """Text types only: a worker is started for front matter alone."""
+    with Extractor() as extractor:
+        return read_document(name, data, extractor)
 
 
 def cited(data: bytes, parsed: Parsed) -> str:

@@ -48,3 +48,9 @@ def test_a_feed_is_told_by_its_first_element(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "<html><rss>", "<rsss>", "# <rss>", "<!-- <rss> -->"])
 def test_a_page_about_feeds_is_none(text: str) -> None:
     assert not is_feed(text.encode())
+
+
+@pytest.mark.parametrize("part", [b"<!---->", b"<??>", b"<!DOCTYPE>", b" ", b"<!--"])
+def test_no_beginning_takes_long(part: bytes) -> None:
+    """Fifty comments took for ever."""
+    assert not is_feed(part * 4_000)

@@ -3,7 +3,14 @@ from datetime import UTC, datetime
 import pytest
 
 from lakehouse.errors import BadRecord
-from lakehouse.sources.front_matter import LONGEST_BLOCK, Stated, read_date, read_stated, split_front_matter
+from lakehouse.sources import front_matter
+from lakehouse.sources.extractor import Extractor
+from lakehouse.sources.front_matter import LONGEST, LONGEST_BLOCK, Stated, read_date, read_keys, read_stated
+
+
+def split_front_matter(text: str) -> tuple[Stated, int]:
+    with Extractor() as extractor:
+        return front_matter.split_front_matter(text, extractor)
 
 
 def test_every_key_that_is_honoured_is_read() -> None:
@@ -89,3 +96,36 @@ def test_a_date_is_read_as_people_write_it(text: str) -> None:
 def test_a_date_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(BadRecord, match="write it as 2026-10-31"):
         read_date(text)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        'title: "\\UFFFFFFFF"\n',
+        f"%YAML 1.{'9' * 5000}\n",
+        "a: *nothing\n",
+        "? [a, b]\n: c\n",
+        "a: !!python/object/apply:os.system [ls]\n b",
+        "a: &a [*a, *a]\n- b\n",
+    ],
+)
+def test_yaml_that_no_reader_expects_is_refused(block: str) -> None:
+    with pytest.raises(BadRecord, match="not YAML"):
+        read_keys(block)
+
+
+def test_aliases_of_aliases_are_not_unfolded() -> None:
+    laughs = "a0: &a0 ha\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 60))
+    assert read_keys(laughs + "title: Joke\n") == {"a0": "ha", "title": "Joke"}
+
+
+def test_what_neither_postgres_nor_utf_8_can_hold_is_dropped() -> None:
+    assert read_stated(read_keys('title: "a\\0b\\ud800c"\n') or {}).title == "abc"
+
+
+@pytest.mark.parametrize("key", [key for key in LONGEST if key not in ("kind", "date")])
+def test_a_value_longer_than_an_index_takes_is_refused(key: str) -> None:
+    read_stated({key: "x" * LONGEST[key]})
+    with pytest.raises(BadRecord, match=f"states a {key} of") as refused:
+        read_stated({key: "x" * (LONGEST[key] + 1)})
+    assert refused.value.code == "bad_front_matter"

@@ -1,5 +1,6 @@
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -7,7 +8,7 @@ import pytest
 
 from lakehouse.errors import BadRecord
 from lakehouse.sources.columns import as_times
-from lakehouse.sources.messages import Message, read_chat_lines, read_instant
+from lakehouse.sources.messages import LONGEST_LINE, Message, read_chat_lines, read_instant, stream_chat_lines
 
 LINE = {"channel": "ops", "message_id": "m1", "ts": "2026-10-03T14:05:00Z", "text": "hello"}
 
@@ -105,3 +106,19 @@ def test_a_time_is_read_like_one_in_a_column_of_times(text: str) -> None:
 
 def test_a_byte_order_mark_is_no_bad_line() -> None:
     assert read_chat_lines(b"\xef\xbb\xbf" + json.dumps(LINE).encode()).bad == ()
+
+
+def test_a_line_too_long_is_refused_alone_and_never_held(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    lines = [json.dumps(LINE | {"message_id": f"m{number}"}).encode() for number in range(4)]
+    path.write_bytes(b"\n".join([*lines[:2], b"[" * (LONGEST_LINE * 3), *lines[2:]]) + b"\n")
+    parts = list(stream_chat_lines(path))
+    assert [message.message_id for part in parts for message in part.messages] == ["m0", "m1", "m2", "m3"]
+    assert [(bad.record, bad.code, bad.raw) for part in parts for bad in part.bad] == [(3, "too_large", None)]
+
+
+def test_names_fit_into_an_index_and_stay_different() -> None:
+    first, second = read(*(LINE | {"channel": "\u4e00" * 5_000 + last} for last in "ab"))
+    assert first.channel != second.channel
+    assert max(len(first.channel.encode()), len(second.channel.encode())) < 2_704 / 3
+    assert read(LINE)[0].channel == "ops"

@@ -8,8 +8,12 @@ import pytest
 
 from lakehouse.bronze import TABLES
 from lakehouse.errors import BadRecord
-from lakehouse.sources.readings import Origin, Sorted, find_columns, require_columns, sort_rows
-from lakehouse.sources.tabular import BadRow, Batch, as_text
+from lakehouse.sources.batch import BadRow, Batch
+from lakehouse.sources.events import EVENTS
+from lakehouse.sources.field_names import find_columns, require_columns
+from lakehouse.sources.json_lines import as_text
+from lakehouse.sources.readings import Origin, Sorted, sort_rows
+from lakehouse.sources.rows import READINGS
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 ORIGIN = Origin("acme", "test", "0" * 64, NOW)
@@ -73,7 +77,7 @@ def test_the_first_usual_name_wins() -> None:
 def test_a_missing_column_is_named_with_what_is_there_and_what_helps() -> None:
     names = ["timestamp", "value"]
     with pytest.raises(BadRecord) as refused:
-        require_columns(names, find_columns(names), ORIGIN)
+        require_columns(names, find_columns(names), None, None)
     assert refused.value.code == "missing_column"
     for part in ("device_id", "metric", "only timestamp, value", "--device ID and --metric NAME"):
         assert part in refused.value.reason
@@ -81,7 +85,7 @@ def test_a_missing_column_is_named_with_what_is_there_and_what_helps() -> None:
 
 def test_no_flag_is_offered_for_what_no_flag_can_say() -> None:
     with pytest.raises(BadRecord) as refused:
-        require_columns(["device", "metric", "ts"], find_columns(["device", "metric", "ts"]), ORIGIN)
+        require_columns(["device", "metric", "ts"], find_columns(["device", "metric", "ts"]), None, None)
     assert "value" in refused.value.reason
     assert "--" not in refused.value.reason
 
@@ -89,7 +93,7 @@ def test_no_flag_is_offered_for_what_no_flag_can_say() -> None:
 def test_flags_supply_what_a_file_does_not_say() -> None:
     origin = Origin("acme", "test", "0" * 64, NOW, device="d9", metric="flow")
     names = ["ts", "value"]
-    require_columns(names, find_columns(names), origin)
+    require_columns(names, find_columns(names), origin.device, origin.metric)
     batch = Batch(pa.table({"ts": ["2026-10-31"], "value": ["1"]}), pa.array([1]))
     (row,) = sort_rows(batch, find_columns(names), origin).readings.to_pylist()
     assert (row["device_id"], row["metric"]) == ("d9", "flow")
@@ -189,3 +193,32 @@ def test_an_event_without_id_gets_the_same_one_each_time() -> None:
     assert ids[0] == ids[1] != ids[2]
     (named,) = sort([event | {"event_id": "e-7"}]).events.to_pylist()
     assert named["event_id"] == "e-7"
+
+
+@pytest.mark.parametrize("field", ["device_id", "metric", "unit", "site", "model", "firmware"])
+def test_a_name_longer_than_an_index_of_postgres_takes_is_refused(field: str) -> None:
+    rows = sort([reading(**{field: "ö" * 400}), reading(**{field: "ö" * 401})])
+    assert (rows.readings.num_rows, rows.refused["code"].to_pylist()) == (1, ["too_long"])
+
+
+def test_a_value_whose_sum_would_overflow_is_refused() -> None:
+    rows = sort([reading(value="1e300"), reading(value="-1.1e300")])
+    assert (rows.readings.num_rows, rows.refused["code"].to_pylist()) == (1, ["bad_value"])
+
+
+def test_a_long_id_of_an_event_is_replaced_by_its_hash() -> None:
+    event = {"ts": "2026-10-31T12:00:00Z", "event_type": "x", "event_id": "i" * 801}
+    ids = sort([event, event, event | {"event_id": "i" * 800}], objects=True).events["event_id"].to_pylist()
+    assert (len(ids[0]), ids[1], ids[2]) == (64, ids[0], "i" * 800)
+
+
+def test_attributes_that_nest_without_end_stay_text() -> None:
+    event = {"ts": "2026-10-31T12:00:00Z", "event_type": "x", "attributes": "[" * 900 + "]" * 900}
+    (row,) = sort([event], objects=True).events.to_pylist()
+    assert json.loads(row["attributes"])["attributes"] == event["attributes"]
+
+
+def test_the_worker_and_bronze_mean_the_same_types() -> None:
+    for schema, table in ((READINGS, "telemetry"), (EVENTS, "events")):
+        known = {field.name: field.type for field in TABLES[table]}
+        assert {field.name: field.type for field in schema}.items() <= known.items()

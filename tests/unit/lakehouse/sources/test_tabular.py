@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from lakehouse.errors import BadRecord
-from lakehouse.sources.tabular import Batch, read_batches
+from lakehouse.sources.batch import Batch
+from lakehouse.sources.json_lines import LONGEST_LINE
+from lakehouse.sources.tabular import read_batches
 
 
 def write(folder: Path, name: str, text: str | bytes) -> Path:
@@ -27,6 +29,10 @@ def rows(batches: list[Batch]) -> dict[int, dict[str, object]]:
 
 def bad(batches: list[Batch]) -> dict[int, str]:
     return {row.number: row.reason for batch in batches for row in batch.bad}
+
+
+def numbers_of(batch: Batch) -> list[int]:
+    return [*batch.numbers.to_pylist(), *(row.number for row in batch.bad)]
 
 
 def test_csv_cells_stay_the_text_that_they_are(tmp_path: Path) -> None:
@@ -141,3 +147,67 @@ def test_parquet_text_that_is_no_text_is_refused(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"d": broken}), tmp_path / "a.parquet")
     with pytest.raises(BadRecord, match="cannot be read as Parquet"):
         list(read_batches(tmp_path / "a.parquet"))
+
+
+def test_rows_of_another_width_come_with_the_rows_around_them(tmp_path: Path) -> None:
+    lines = [f"{number},{number}" if number % 7 else "x" for number in range(1, 400)]
+    batches = list(read_batches(write(tmp_path, "a.csv", "a,b\n" + "\n".join(lines) + "\n"), block=200))
+    told = [number for batch in batches for number in sorted(numbers_of(batch))]
+    assert told == list(range(1, 400))
+
+
+def test_before_a_cut_no_row_is_told_of_twice_or_not_at_all(tmp_path: Path) -> None:
+    """What follows the last row that came is refused as one, so nothing beyond it may have come."""
+    path = write(tmp_path, "a.csv", "a,b\n" + "1,1\nx\n" * 100 + "3," + "x" * 5000 + "\n5,6\n")
+    came: list[int] = []
+
+    def read() -> None:
+        for batch in read_batches(path, block=100):
+            came.extend(numbers_of(batch))
+
+    with pytest.raises(BadRecord, match=r"after row 1\d\d it cannot be read") as refused:
+        read()
+    assert sorted(came) == list(range(1, max(came) + 1))
+    assert f"after row {max(came)} " in refused.value.reason
+
+
+def test_a_file_of_bad_rows_is_refused_whole(tmp_path: Path) -> None:
+    with pytest.raises(BadRecord) as refused:
+        list(read_batches(write(tmp_path, "a.csv", "a,b\n" + "x\n" * 300_000)))
+    assert refused.value.code == "too_many_bad"
+
+
+def test_columns_without_number_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadRecord) as refused:
+        list(read_batches(write(tmp_path, "a.csv", "c," * 20_000 + "\n")))
+    assert refused.value.code == "too_many_columns"
+
+
+def test_a_json_line_too_long_is_one_bad_row_and_the_others_keep_their_numbers(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.jsonl", '{"a": 1}\n{"a": "' + "x" * (LONGEST_LINE + (5 << 20)) + '"}\n{"a": 3}\n')
+    batches = list(read_batches(path))
+    assert {number: int(str(row["a"])) for number, row in rows(batches).items()} == {1: 1, 3: 3}
+    assert list(bad(batches)) == [2]
+
+
+@pytest.mark.parametrize("line", ["null", " null", "null\n1", "null\nnull"])
+def test_json_that_ends_the_process_of_arrow_is_not_given_to_it(line: str, tmp_path: Path) -> None:
+    batches = list(read_batches(write(tmp_path, "a.jsonl", f'{line}\n{{"a": 1}}\n')))
+    assert set(bad(batches)) == set(range(1, line.count("\n") + 2))
+    assert [row["a"] for row in rows(batches).values()] == ["1"]
+
+
+def test_lines_of_many_different_names_do_not_become_as_many_columns(tmp_path: Path) -> None:
+    lines = "".join(f'{{"ts": {number}, "n{number}": 1}}\n' for number in range(5_000))
+    (batch,) = read_batches(write(tmp_path, "a.jsonl", lines))
+    assert (batch.columns.column_names, batch.columns.num_rows) == (["ts"], 5_000)
+
+
+def test_a_name_that_no_table_can_have_is_none(tmp_path: Path) -> None:
+    (batch,) = read_batches(write(tmp_path, "a.jsonl", '{"\\ud800": 1, "v": 2}\n{"v": 3, "event_type": "x"}\n'))
+    assert batch.columns.column_names == ["v", "event_type"]
+
+
+def test_lines_without_a_name_are_rows(tmp_path: Path) -> None:
+    (batch,) = read_batches(write(tmp_path, "a.jsonl", "{}\n{}\n"))
+    assert (batch.columns.num_rows, batch.numbers.to_pylist()) == (2, [1, 2])

@@ -1,0 +1,205 @@
+"""What erasure takes from the tables of Postgres below the index, in the transaction of whoever calls."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from psycopg.sql import SQL, Composed, Identifier
+
+from lakehouse.database import Connection
+from lakehouse.erasure import Plan, Target
+
+SCHEMAS: Final = ("landing", "silver", "gold", "registry")
+REGISTER: Final = "erasures"
+
+TABLES: Final = """
+select n.nspname, c.relname, exists (
+    select from pg_attribute as a where a.attrelid = c.oid and a.attname = 'tenant_id' and not a.attisdropped
+)
+from pg_class as c
+join pg_namespace as n on n.oid = c.relnamespace
+where n.nspname = any(%s) and c.relkind in ('r', 'p', 'm') and not c.relispartition
+order by 1, 2
+"""
+
+# As gold names a version: by its place among those of its line, which dbt counts.
+IDS: Final = """
+with line as (
+    select tenant_id, source, path, object_sha256
+    from landing.documents
+    where tenant_id = %(tenant_id)s and source = %(source)s and path = any(%(paths)s)
+)
+
+select distinct line.path, line.object_sha256, md5(json_build_array(
+    line.tenant_id, line.source, line.path, line.object_sha256, ordinal
+)::text)
+from (select distinct * from line) as line
+cross join generate_series(1, (select count(*) from line)) as ordinal
+"""
+
+FIND: Final = """
+select distinct d.source, d.path
+from landing.documents as d
+cross join lateral (
+    select count(*) as versions
+    from landing.documents as l
+    where (l.tenant_id, l.source, l.path) = (d.tenant_id, d.source, d.path)
+) as line
+cross join generate_series(1, line.versions) as ordinal
+where d.tenant_id = %(tenant_id)s
+    and d.object_sha256 in (
+        select object_sha256 from gold.documents where tenant_id = %(tenant_id)s and document_id = %(document_id)s
+    )
+    and md5(json_build_array(d.tenant_id, d.source, d.path, d.object_sha256, ordinal)::text) = %(document_id)s
+"""
+
+# Statements for one document, by what they count as. Those on gold run only where it was built.
+DOCUMENT: Final = {
+    "landing.documents": """
+        delete from landing.documents
+        where tenant_id = %(tenant_id)s and source = %(source)s
+            and (
+                path = %(path)s
+                or (path, object_sha256) in (select * from unnest(%(copies)s::text[], %(copied)s::text[]))
+            )
+    """,
+    "landing.messages": """
+        delete from landing.messages
+        where tenant_id = %(tenant_id)s and source = %(source)s
+            and (channel, message_id) in (select * from unnest(%(channels)s::text[], %(messages)s::text[]))
+    """,
+    "gold.documents": "delete from gold.documents where tenant_id = %(tenant_id)s and document_id = any(%(lines)s)",
+    "gold.releases": """
+        delete from gold.releases as r
+        where r.tenant_id = %(tenant_id)s and not exists (
+            select from gold.documents as d
+            where (d.tenant_id, d.product, d.kind) = (r.tenant_id, r.product, r.kind)
+                and d.version_from is not distinct from r.version
+        )
+    """,
+    "gold.fct_message_threads": """
+        delete from gold.fct_message_threads
+        where tenant_id = %(tenant_id)s and source = %(source)s and channel || '/' || thread_id = any(%(paths)s)
+    """,
+}
+
+
+def tables_of(connection: Connection, schemas: Sequence[str]) -> list[tuple[str, str, bool]]:
+    """Schema, name, and whether its rows belong to tenants; partitions are left out."""
+    rows = connection.execute(TABLES, (list(schemas),)).fetchall()
+    return [(str(schema), str(name), bool(has_tenant)) for schema, name, has_tenant in rows]
+
+
+def document_ids(connection: Connection, plan: Plan) -> set[str]:
+    """All that the versions which go may have, in gold, in any index and in answers."""
+    doomed = {plan.target.path}
+    return {
+        document_id
+        for path, sha256, document_id in _ids(connection, plan)
+        if path in doomed or (path, sha256) in plan.copies
+    }
+
+
+def find_document(connection: Connection, tenant_id: str, document_id: str) -> Target | None:
+    """By the id that citations have. None where gold does not know it."""
+    if not _is_there(connection, "gold.documents"):
+        return None
+    row = connection.execute(FIND, {"tenant_id": tenant_id, "document_id": document_id}).fetchone()
+    return Target(tenant_id, str(row[0]), str(row[1])) if row else None
+
+
+def erase_tables(connection: Connection, plan: Plan) -> dict[str, int]:
+    """Rows that went, by table."""
+    target = plan.target
+    if target.is_tenant:
+        tables = [(s, n) for s, n, of_tenants in tables_of(connection, SCHEMAS) if of_tenants and n != REGISTER]
+        return {f"{s}.{n}": _execute(connection, _of_tenant(s, n), {"tenant_id": target.tenant_id}) for s, n in tables}
+    said = {
+        **vars(target),
+        "paths": sorted(plan.paths | {f"{channel}/{thread}" for channel, thread in plan.retold}),
+        # Of a line that loses a version, the others get new ids: dbt writes all of them again.
+        "lines": sorted({document_id for _, _, document_id in _ids(connection, plan)}),
+        "copies": [path for path, _ in sorted(plan.copies)],
+        "copied": [sha256 for _, sha256 in sorted(plan.copies)],
+        "channels": [channel for channel, _ in sorted(plan.messages)],
+        "messages": [message_id for _, message_id in sorted(plan.messages)],
+    }
+    gone = {}
+    for name, statement in DOCUMENT.items():
+        if _is_there(connection, name):
+            gone[name] = _execute(connection, statement, said)
+    return gone | {"registry.cursors": _prune_cursor(connection, target)}
+
+
+def begin(connection: Connection, target: Target, now: Any) -> None:
+    connection.execute(
+        "insert into registry.erasures (tenant_id, document_sha256, erased_at) values (%s, %s, %s) "
+        "on conflict (tenant_id, document_sha256) do update set erased_at = excluded.erased_at, finished_at = null",
+        (target.tenant_id, target.digest, now),
+    )
+
+
+def finish(connection: Connection, target: Target, now: Any) -> None:
+    connection.execute(
+        "update registry.erasures set finished_at = %s where tenant_id = %s and document_sha256 = %s",
+        (now, target.tenant_id, target.digest),
+    )
+
+
+def was_erased(connection: Connection, target: Target) -> bool:
+    row = connection.execute(
+        "select 1 from registry.erasures where tenant_id = %s and document_sha256 = %s",
+        (target.tenant_id, target.digest),
+    ).fetchone()
+    return row is not None
+
+
+def _ids(connection: Connection, plan: Plan) -> list[tuple[str, str, str]]:
+    said = {**vars(plan.target), "paths": sorted(plan.paths)}
+    return [(str(path), str(sha), str(one)) for path, sha, one in connection.execute(IDS, said).fetchall()]
+
+
+def _of_tenant(schema: str, name: str) -> Composed:
+    return SQL("delete from {} where tenant_id = %(tenant_id)s").format(Identifier(schema, name))
+
+
+def _execute(connection: Connection, statement: Any, said: dict[str, Any]) -> int:
+    return connection.execute(statement, said).rowcount
+
+
+def _is_there(connection: Connection, table: str) -> bool:
+    row = connection.execute("select to_regclass(%s) is not null", (table,)).fetchone()
+    return row is not None and bool(row[0])
+
+
+def _prune_cursor(connection: Connection, target: Target) -> int:
+    """What a connector remembers by the document's name, or by that of its thread. One that is no JSON goes whole."""
+    key = (target.tenant_id, target.source)
+    row = connection.execute(
+        "select cursor from registry.cursors where tenant_id = %s and source = %s for update", key
+    ).fetchone()
+    if row is None:
+        return 0
+    names = {target.path} | {target.path[at + 1 :] for at, letter in enumerate(target.path) if letter == "/"}
+    pruned = _without(str(row[0]), names)
+    if pruned == row[0]:
+        return 0
+    if target.path in pruned:
+        return connection.execute("delete from registry.cursors where tenant_id = %s and source = %s", key).rowcount
+    return connection.execute(
+        "update registry.cursors set cursor = %s where tenant_id = %s and source = %s", (pruned, *key)
+    ).rowcount
+
+
+def _without(value: Any, names: set[str]) -> Any:
+    """JSON, also where it is text within JSON, without what has one of the names."""
+    if isinstance(value, dict):
+        return {name: _without(one, names) for name, one in value.items() if name not in names}
+    if isinstance(value, list):
+        return [_without(one, names) for one in value]
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        try:
+            return json.dumps(_without(json.loads(value), names))
+        except ValueError:
+            return value
+    return value

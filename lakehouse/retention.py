@@ -1,0 +1,164 @@
+"""Retention by tier: hot in Postgres, warm in Delta, cold as archived files. Nothing is limited unless it is asked for.
+
+Rows leave a tier when the next one has held them durably for long: all rows are in Delta from the start, and leave it
+for the archive only when Postgres has none of their day.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+from adbc_driver_postgresql import dbapi as adbc
+
+from lakehouse.archive import HISTORY, ROWS, midnight
+from lakehouse.bronze import Bronze
+from lakehouse.cold import Archived, archive_older
+from lakehouse.database import connect
+from lakehouse.errors import NotReady
+from lakehouse.horizon import load_history, newest_horizon, put_history, read_horizon
+from lakehouse.landing import connected, locked_watermark, transaction
+from lakehouse.warehouse import alone, build_warehouse
+
+# What the device tables of gold are made from, of the time before the horizon. `valid_from` of a stretch that goes on
+# beyond it is kept, so it never moves.
+KNOWN: Final = {
+    "device_firmware": """
+select tenant_id, device_id, firmware, valid_from, recorded_at
+from gold.dim_device_firmware
+where valid_from < $1
+""",
+    "device_sightings": """
+with sighted as (
+    select tenant_id, device_id, site, model, first_ts, last_ts from silver.int_devices__sighted where hour < $1
+    union all
+    select tenant_id, device_id, site, model, ts, ts from gold.fct_events where device_id is not null and ts < $1
+    union all
+    select tenant_id, device_id, site, model, first_ts, last_ts from landing.retired_devices
+)
+select tenant_id, device_id, site, model, min(first_ts) as first_ts, max(last_ts) as last_ts
+from sighted
+group by tenant_id, device_id, site, model
+""",
+}
+# The column that places a row before the horizon, which is a midnight: an hour is wholly on one side of it.
+TIMES: Final = {
+    "landing.telemetry": "ts",
+    "landing.events": "ts",
+    "gold.fct_readings": "ts",
+    "gold.fct_readings_hourly": "hour",
+    "gold.fct_events": "ts",
+    "silver.int_devices__sighted": "hour",
+}
+DELETE: Final = "with gone as (delete from {table} where {time} < $1 returning 1) select count(*) from gone"
+# An event whose time was corrected from one side of the horizon to the other: gold is to forget what landing forgets.
+CROSSING: Final = """
+select exists (
+    select 1 from landing.events group by tenant_id, event_id having min(ts) < $1 and max(ts) >= $1
+)
+"""
+FULL_BUILD: Final = "insert into registry.builds (project_sha256) values ('')"  # the next one is of all tables
+UNBUILT: Final = """
+select count(*)
+from landing.watermarks as landed
+left join silver.stg_landing__watermarks as built using (table_name)
+where landed.table_name in ('events', 'telemetry') and landed.delta_version is distinct from built.delta_version
+"""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Whole days that stay in Postgres, and in Delta tables. None: for ever."""
+
+    hot_days: int | None
+    warm_days: int | None
+
+
+@dataclass(frozen=True)
+class Retained:
+    """horizon: the day before which Postgres keeps nothing; retired: rows that left it by this run, by table."""
+
+    horizon: date | None
+    retired: dict[str, int] = field(default_factory=dict)
+    archived: list[Archived] = field(default_factory=list)
+
+    def describe(self) -> str:
+        if self.horizon is None:
+            return "nothing is limited: IOTOPS_HOT_DAYS and IOTOPS_WARM_DAYS say how many days stay"
+        lines = [f"Postgres keeps readings and events from {self.horizon} on"]
+        lines += [f"{table}: {rows:,} older rows left" for table, rows in self.retired.items() if rows]
+        return "\n".join([*lines, *(one.describe() for one in self.archived)])
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "horizon": self.horizon.isoformat() if self.horizon else None}
+
+
+def apply_retention(
+    database_url: str, bronze: Bronze, policy: Policy, *, now: datetime, dbt_project: Path, work: Path
+) -> Retained:
+    """Lands and builds what bronze has first: what the device tables say of the days that go has to be complete."""
+    if policy.hot_days is None:
+        return Retained(None)
+
+    def build() -> None:
+        build_warehouse(database_url, bronze, dbt_project=dbt_project, work=work)
+
+    build()
+    horizon, retired = _retire(database_url, bronze, day_before(now, policy.hot_days), now)
+    build()  # does nothing, unless an event crossed the horizon
+    if policy.warm_days is None:
+        return Retained(horizon, retired)
+    archived = archive_older(bronze, min(horizon, day_before(now, policy.warm_days)))
+    return Retained(horizon, retired, archived)
+
+
+def day_before(now: datetime, days: int) -> date:
+    return (now.astimezone(UTC) - timedelta(days=days)).date()
+
+
+def _retire(database_url: str, bronze: Bronze, wanted: date, now: datetime) -> tuple[date, dict[str, int]]:
+    """Move the horizon, and take what is before it out of landing, silver and gold, in one transaction."""
+    with (
+        _no_build(database_url),
+        connected(database_url) as connection,
+        transaction(connection, "retention failed, and Postgres is as it was"),
+        connection.cursor() as cursor,
+    ):
+        for table in ROWS:
+            locked_watermark(cursor, table)
+        known = read_horizon(cursor)
+        horizon = max(day for day in (wanted, known, newest_horizon(bronze)) if day)
+        return horizon, {} if horizon == known else _move(cursor, bronze, horizon, now)
+
+
+def _move(cursor: adbc.Cursor, bronze: Bronze, horizon: date, now: datetime) -> dict[str, int]:
+    if _value(cursor, UNBUILT):
+        raise NotReady("rows were landed that gold does not know yet: run it again, or 'iotops warehouse build' first")
+    at = (midnight(horizon),)
+    put_history(bronze, horizon, {table: _rows(cursor, table, at) for table in HISTORY})
+    load_history(cursor, bronze, horizon)
+    crossing = _value(cursor, CROSSING, at)
+    gone = {table: int(_value(cursor, DELETE.format(table=table, time=time), at)) for table, time in TIMES.items()}
+    cursor.execute("insert into registry.retention (horizon, moved_at) values ($1, $2)", parameters=(horizon, now))
+    if crossing:
+        cursor.execute(FULL_BUILD)
+    return gone
+
+
+def _rows(cursor: adbc.Cursor, table: str, parameters: tuple[object, ...]) -> pa.Table:
+    cursor.execute(KNOWN[table], parameters=parameters)
+    return cursor.fetch_arrow_table().cast(HISTORY[table])
+
+
+def _value(cursor: adbc.Cursor, sql: str, parameters: tuple[object, ...] = ()) -> Any:
+    cursor.execute(sql, parameters=parameters or None)
+    return cursor.fetchone()[0]
+
+
+@contextmanager
+def _no_build(database_url: str) -> Iterator[None]:
+    with connect(database_url, autocommit=True) as connection, alone(connection):
+        yield
