@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -157,7 +158,8 @@ class Extractor:
             )
             os.set_blocking(_descriptor(self._worker.stdin), False)  # so that one that does not read cannot stop us
             if sys.platform == "linux":
-                fcntl.fcntl(_descriptor(self._worker.stdout), fcntl.F_SETPIPE_SZ, PIPE)
+                with suppress(PermissionError):  # a user with many pipes has to do with small ones
+                    fcntl.fcntl(_descriptor(self._worker.stdout), fcntl.F_SETPIPE_SZ, PIPE)
         return self._worker
 
     def _stop(self) -> None:
