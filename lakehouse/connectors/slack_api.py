@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from http.client import HTTPException
 from typing import Any
+from traceback import clear_frames
 from urllib.error import URLError
 
 from slack_sdk import WebClient
@@ -86,6 +87,7 @@ class SlackApi:
         except SlackRequestError as error:
             raise Misused(f"IOTOPS_SLACK_URL cannot be used ({error}): it must start with https://") from error
         except (URLError, HTTPException, OSError, ValueError) as error:
+            clear_frames(error.__traceback__)  # the SDK's hold the reply that broke off, and its connection with it
             raise Transient(error) from error
         if not isinstance(response.data, dict):
             raise Transient(f"{method} gave no JSON")
