@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from http.client import HTTPException
-from typing import Any
 from traceback import clear_frames
+from typing import Any
 from urllib.error import URLError
 
 from slack_sdk import WebClient
