@@ -64,6 +64,8 @@ def main() -> None:
         return
     words = " ".join(sys.argv[1:]).lower()
     chosen = [one for one in PLANTS if words in f"{one.guarantee} {one.bug}".lower()]
+    if not chosen:
+        sys.exit(f"no plant has the words '{words}': see --table")
     unseen = []
     with tempfile.TemporaryDirectory(prefix="iotops-plants-") as folder:
         copy_tree(Path(folder))
