@@ -42,7 +42,7 @@ class AlreadyLanded(Exception):
 class Commit:
     """rows: to append. positions: what the table remembers from now on, by name, in the same commit.
 
-    forgettable: after REMEMBERED the table may forget them.
+    forgettable: after `lakehouse.tables.REMEMBERED` the table may forget them.
     """
 
     rows: pa.Table
@@ -96,7 +96,6 @@ class Bronze:
                     continue
                 version = target.version() + 1
                 if self._write(table, target, wanted):
-                    self._sync(table, version)
                     self._keep_head(table, target, snapshot.known)
                     return version
         raise Refused(BUSY.format(table=table))
@@ -114,8 +113,7 @@ class Bronze:
                 rewritten = self._without(table, target, doomed)
                 if not rewritten.removed:
                     return 0
-                if self._publish(table, target, rewritten.actions, Commit(TABLES[table].empty_table())):
-                    self._sync(table, target.version() + 1)
+                if self._publish(table, target, rewritten.actions):
                     return rewritten.removed
         raise Refused(BUSY.format(table=table))
 
@@ -128,10 +126,8 @@ class Bronze:
                 return 0
             part, tenant_id = rows.drop_columns(["tenant_id"]).combine_chunks(), rows["tenant_id"][0].as_py()
             with reaching(self.url):
-                version = target.version() + 1
-                added = self._put_part(table, tenant_id, version, part.schema, part.to_batches())
-                if self._publish(table, target, [added], Commit(TABLES[table].empty_table())):
-                    self._sync(table, version)
+                added = self._put_part(table, tenant_id, target.version() + 1, part.schema, part.to_batches())
+                if self._publish(table, target, [added]):
                     return int(rows.num_rows)
         raise Refused(BUSY.format(table=table))
 
@@ -166,9 +162,7 @@ class Bronze:
 
     def landed(self, table: str, transactions: Collection[str]) -> set[str]:
         """Which of these are committed."""
-        snapshot = self.snapshot(table)
-        with reaching(self.url):
-            return set(snapshot.positions(transactions))
+        return set(self.snapshot(table).positions(transactions))
 
     def changes(
         self, table: str, after: int | None = None, predicate: pc.Expression | None = None
@@ -262,26 +256,30 @@ class Bronze:
             actions.append(self._put_part(table, tenant_id, version, part.schema, part.combine_chunks().to_batches()))
         return self._publish(table, target, actions, wanted)
 
-    def _publish(self, table: str, target: DeltaTable, actions: list[AddAction | RemoveAction], wanted: Commit) -> bool:
-        """Whether they are committed as the next version. If not, the files are no part of the table, and a vacuum
-        takes them: to remove them here would be wrong where the store did commit and only its reply was lost."""
+    def _publish(
+        self, table: str, target: DeltaTable, actions: list[AddAction | RemoveAction], wanted: Commit | None = None
+    ) -> bool:
+        """Whether they are committed as the next version, and durable. If not, their files are no part of the table,
+        and a vacuum takes them: removing them here would be wrong where the store did commit and its reply was lost.
+
+        wanted: whose positions are to be remembered.
+        """
         version, identity = target.version() + 1, uuid.uuid4().hex
-        moment = time.time_ns() // 1_000_000 if wanted.forgettable else None
+        schema = TABLES[table].append(VERSION)
         properties = CommitProperties(
             custom_metadata={"iotops.commit": identity},
             max_commit_retries=0,  # the rows bear the number of this very version
-            app_transactions=[Transaction(name, position, moment) for name, position in wanted.positions.items()],
+            app_transactions=_transactions(wanted) if wanted else None,
         )
-        schema = TABLES[table].append(VERSION)
         try:
             target.create_write_transaction(actions, "append", schema, PARTITIONS, commit_properties=properties)
         except (DeltaError, OSError) as error:
             # A store whose answer was lost may have done it; delta-rs asks no second time where no answer came.
-            if self._is_of(table, version, identity):
-                return True
-            if not isinstance(error, CommitFailedError):
+            if not self._is_of(table, version, identity):
+                if isinstance(error, CommitFailedError):
+                    return False
                 raise
-            return False
+        self._sync(table, version)
         return True
 
     def _is_of(self, table: str, version: int, identity: str) -> bool:
@@ -339,3 +337,8 @@ class Bronze:
             sync_log(folder, version)
             if version == 0:
                 sync(folder)  # which holds the log's own folder since then
+
+
+def _transactions(wanted: Commit) -> list[Transaction]:
+    moment = time.time_ns() // 1_000_000 if wanted.forgettable else None
+    return [Transaction(name, position, moment) for name, position in wanted.positions.items()]

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 LOG: Final = "_delta_log"
-ENTRY: Final = "{:020d}.json"
+DIGITS: Final = 20  # of the version that begins the name of each file in it
+ENTRY: Final = f"{{:0{DIGITS}d}}.json"
 
 
 def entry_path(table: Path, version: int) -> Path:

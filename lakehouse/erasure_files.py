@@ -5,7 +5,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 from deltalake import DeltaTable
@@ -13,11 +13,9 @@ from deltalake.fs import DeltaStorageHandler
 from pyarrow import fs, parquet
 
 from lakehouse.bronze import TABLES, Bronze, Commit, reaching
-from lakehouse.durable_log import LOG
+from lakehouse.durable_log import DIGITS, LOG
 from lakehouse.erased import is_of_register
 from lakehouse.objects import folder_of, object_key
-
-VERSION_DIGITS: Final = 20
 
 
 class BronzeFiles:
@@ -76,7 +74,7 @@ class BronzeFiles:
             shutil.rmtree(folder_of(f"{self._bronze.url}/{table}") / f"tenant_id={tenant_id}", ignore_errors=True)
 
     def _rewrite_checkpoint(self, table: str, version: int, tenant_id: str) -> None:
-        path = f"{table}/{LOG}/{version:0{VERSION_DIGITS}d}.checkpoint.parquet"
+        path = f"{table}/{LOG}/{version:0{DIGITS}d}.checkpoint.parquet"
         with self._files.open_input_file(path) as file:
             actions = parquet.read_table(file)
         named = actions.select(["txn", "remove"]).to_pylist()
@@ -115,7 +113,7 @@ class BronzeFiles:
 
 
 def _version_of(path: str, otherwise: int) -> int:
-    digits = path.rpartition("/")[2][:VERSION_DIGITS]
+    digits = path.rpartition("/")[2][:DIGITS]
     return int(digits) if digits.isdigit() else otherwise
 
 

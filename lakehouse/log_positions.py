@@ -9,8 +9,8 @@ from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 from pyarrow import fs, parquet
 
-LOG: Final = "_delta_log"
-DIGITS: Final = 20
+from lakehouse.durable_log import DIGITS, ENTRY, LOG
+
 # With more names a checkpoint is read again: it has those no more that the table was allowed to forget.
 MOST: Final = 500_000
 
@@ -52,7 +52,7 @@ def _read_checkpoint(files: fs.PyFileSystem, version: int) -> Positions:
 
 
 def _read_entry(files: fs.PyFileSystem, version: int) -> Iterator[tuple[str, int]]:
-    with files.open_input_file(f"{LOG}/{version:0{DIGITS}d}.json") as entry:
+    with files.open_input_file(f"{LOG}/{ENTRY.format(version)}") as entry:
         for line in entry.read().splitlines():
             if b'"txn"' in line and (named := json.loads(line).get("txn")):
                 yield named["appId"], named["version"]

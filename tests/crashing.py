@@ -6,8 +6,6 @@ strace counts calls by thread and delta-rs writes in threads of its own. Forked,
 rest.
 """
 
-import os
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from deltalake import DeltaTable
 from lakehouse.bronze import TABLES, Bronze
 from lakehouse.errors import IotopsError
 from lakehouse.objects import open_objects
+from tests.forking import serve
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 RAW = b"device,value\nd,1\n"
@@ -65,18 +64,5 @@ def _child(bronze_url: str, go: str, ack: str, phase: str) -> None:
     Path(ack).write_text(outcome)
 
 
-def main() -> None:
-    for line in sys.stdin:
-        if pid := os.fork():
-            print(pid, flush=True)
-            _, status = os.waitpid(pid, 0)
-            print(status, flush=True)
-            continue
-        try:
-            _child(*line.split())
-        finally:
-            os._exit(0)
-
-
 if __name__ == "__main__":
-    main()
+    serve(_child)

@@ -5,14 +5,13 @@ name an object and a commit, and appends to the file `ack` what of it was acknow
 longer than the rest. Answered are its process id, and its status when it has ended.
 """
 
-import os
-import sys
 from pathlib import Path
 
 from lakehouse.bronze import Bronze
 from lakehouse.errors import IotopsError
 from lakehouse.objects import open_objects
 from tests.crashing import rows
+from tests.forking import serve
 from tests.s3_client import ROWS
 
 
@@ -36,18 +35,5 @@ def _write(bronze_url: str, go: str, ack: str, *names: str) -> None:
                 continue
 
 
-def main() -> None:
-    for line in sys.stdin:
-        if pid := os.fork():
-            print(pid, flush=True)
-            _, status = os.waitpid(pid, 0)
-            print(status, flush=True)
-            continue
-        try:
-            _write(*line.split())
-        finally:
-            os._exit(0)
-
-
 if __name__ == "__main__":
-    main()
+    serve(_write)

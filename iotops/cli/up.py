@@ -27,11 +27,12 @@ def _show_addresses(settings: Settings, as_json: bool) -> None:
     urls = {
         "ui": f"http://127.0.0.1:{settings.ui_port}",
         "api": f"http://127.0.0.1:{settings.api_port}",
+        "openapi": f"http://127.0.0.1:{settings.api_port}/openapi.json",
         "airflow": f"http://127.0.0.1:{settings.airflow_port}",
     }
     text = (
         f"  ask      {urls['ui']}\n"
-        f"  API      {urls['api']}/docs\n"
+        f"  API      {urls['openapi']}\n"
         f"  Airflow  {urls['airflow']}  ({USER} / {airflow_password(settings)})\n"
         f"ready: what is put into {settings.inbox}/<tenant>/{{documents,chats,telemetry}} is read on the hour,\n"
         f"or when an ingest DAG is triggered. Logs are in {settings.home / 'logs'}. Ctrl-C stops everything."

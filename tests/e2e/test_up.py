@@ -56,6 +56,7 @@ def free_port() -> int:
 
 def test_api_ui_and_airflow_answer(running: Running) -> None:
     assert httpx.get(f"{running.urls['api']}/healthz").status_code == 200
+    assert "/v1/ask" in httpx.get(running.urls["openapi"]).json()["paths"]
     assert httpx.get(f"{running.urls['ui']}/_stcore/health").text == "ok"
     health = httpx.get(f"{running.urls['airflow']}/api/v2/monitor/health").json()
     assert health["scheduler"]["status"] == health["dag_processor"]["status"] == "healthy"

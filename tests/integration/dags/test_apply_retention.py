@@ -1,4 +1,4 @@
-"""A run of the DAG by Airflow, in a process of its own, and what the commands say then."""
+"""A run of the nightly DAGs by Airflow, in a process of its own, and what the commands say then."""
 
 import json
 import subprocess
@@ -19,8 +19,10 @@ from airflow.utils.db import initdb
 from dags.in_order import run
 
 initdb()
-report = run(DagBag(sys.argv[1]).dags["apply_retention"])
-assert report["state"] == "success", report
+dags = DagBag(sys.argv[1]).dags
+for name in ("apply_retention", "maintain_bronze"):
+    report = run(dags[name])
+    assert report["state"] == "success", report
 """
 
 
@@ -48,6 +50,8 @@ def test_a_nightly_run_takes_old_days_out_of_postgres_and_older_ones_out_of_delt
         assert connection.execute("select first_seen_at from gold.dim_devices").fetchall() == [(cold,)]
     assert {row["ts"] for row in app.bronze.changes("telemetry")[0].to_pylist()} == {hot, warm}
     assert [part.day for part in archive.parts(app.bronze, "default", "telemetry")] == [cold.date()]
+    log = Path(app.bronze.table_uri("telemetry").removeprefix("file://"), "_delta_log")
+    assert list(log.glob("*.checkpoint.parquet")), "maintenance leaves a checkpoint"
 
     day = cold.date().isoformat()
     command = [sys.executable, "-m", "iotops.cli.main", "bronze"]

@@ -1,6 +1,8 @@
 """A fleet on Kafka: the same readings and events as its files hold, each once."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
@@ -97,3 +99,13 @@ def test_it_keeps_to_a_rate(broker_of_own: Broker) -> None:
 def test_a_broker_that_does_not_answer_is_named() -> None:
     with pytest.raises(BrokerRefused):
         simulate_stream(f"127.0.0.1:{free_port()}", **FLEET, partitions=1, stop=Event())
+
+
+def test_the_command_streams_for_as_long_as_it_is_told(broker_of_own: Broker, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "iotops.cli.main", "simulate", "--stream", "--brokers", broker_of_own.address]
+    limits = ["--rate", "200", "--duration", "0.5", "--partitions", "2", "--json"]
+    done = subprocess.run([*command, *limits], env=environment, capture_output=True, text=True, check=True)
+    said = json.loads(done.stdout)
+    assert said["topics"] == ["telemetry.acme", "telemetry.globex"]
+    assert 0 < said["acknowledged"] <= 101
+    assert said["failed"] == 0
