@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,14 +20,18 @@ PROJECT = REPOSITORY / "dbt"
 
 
 class BuildGold(DbtBuildLocalOperator):  # type: ignore[misc]  # Cosmos ships no type information
-    """What `iotops warehouse build` does, with Cosmos in the place where that starts dbt.
+    """What `iotops warehouse build` does before it promotes, with Cosmos in the place where that starts dbt.
 
+    days: made anew although nothing of them is new; comma-separated, so that it can be a template.
     meanwhile: called in a thread while dbt, a process of its own, works; a process that runs every DAG uses the time.
     """
 
     meanwhile: ClassVar[Callable[[], object]] = staticmethod(lambda: None)
 
-    def __init__(self, task_id: str, **arguments: Any) -> None:
+    template_fields: ClassVar[tuple[str, ...]] = ("days",)
+
+    def __init__(self, task_id: str, *, days: str = "", **arguments: Any) -> None:
+        self.days = days
         super().__init__(
             task_id=task_id,
             project_dir=str(PROJECT),
@@ -44,7 +49,7 @@ class BuildGold(DbtBuildLocalOperator):  # type: ignore[misc]  # Cosmos ships no
     def execute(self, context: "Context", **_: Any) -> dict[str, Any]:
         from iotops.bootstrap import bootstrap
         from lakehouse.dbt_process import dbt_environment, read_results
-        from lakehouse.warehouse import build_warehouse
+        from lakehouse.warehouse import build_candidate
 
         def with_cosmos(
             database_url: str, dbt_project: Path, work: Path, *, full_refresh: bool = False
@@ -58,7 +63,10 @@ class BuildGold(DbtBuildLocalOperator):  # type: ignore[misc]  # Cosmos ships no
 
         app = bootstrap()
         work = app.settings.home / "dbt"
-        built = build_warehouse(app.database_url, app.bronze, dbt_project=PROJECT, work=work, dbt=with_cosmos)
+        days = [date.fromisoformat(day) for day in self.days.split(",") if day]
+        built = build_candidate(
+            app.database_url, app.bronze, dbt_project=PROJECT, work=work, days=days, dbt=with_cosmos
+        )
         self.log.info(built.describe())
         return built.to_json()
 

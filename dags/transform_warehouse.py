@@ -1,7 +1,8 @@
 """Bronze to landing, silver and gold, whenever documents, chats or telemetry came in.
 
-dbt runs once for all models and their tests. Where nothing is new since the last build it is not started, and gold
-stays as it is. Great Expectations then checks gold as a whole; only gold that passes both is announced to the index.
+dbt runs once for all models and their tests, and builds a candidate beside the gold that is served. Where nothing is new
+since the last build it is not started. Great Expectations checks the candidate as a whole; only what passes both is
+promoted, and announced to the index.
 """
 
 from typing import Any
@@ -22,14 +23,25 @@ def transform_warehouse() -> None:
         app = bootstrap()
         return landing.land(app.database_url, app.bronze).to_json()
 
-    @task(outlets=[GOLD])
-    def check_gold() -> None:
+    @task
+    def check_gold(built: dict[str, Any]) -> None:
         from iotops.bootstrap import bootstrap
         from lakehouse import quality
+        from lakehouse.promotion import CANDIDATE
 
-        quality.check_gold(bootstrap().database_url)
+        if not built["skipped"]:
+            quality.check_gold(bootstrap().database_url, schema=CANDIDATE)
 
-    land() >> BuildGold(task_id="build_gold") >> check_gold()
+    @task(outlets=[GOLD])
+    def promote_gold(built: dict[str, Any]) -> None:
+        from iotops.bootstrap import bootstrap
+        from lakehouse import warehouse
+
+        if not built["skipped"]:
+            warehouse.promote(bootstrap().database_url, built["build_id"])
+
+    candidate = BuildGold(task_id="build_gold")
+    land() >> candidate >> check_gold(candidate.output) >> promote_gold(candidate.output)
 
 
 transform_warehouse()

@@ -22,10 +22,19 @@ from lakehouse.warehouse import alone, build_warehouse
 from rag.erasure import erase_index, erase_lexical
 from rag.indexing import BUILD_LOCK, active_version, build_index, promote
 
-SCHEMAS: Final = ("landing", "silver", "gold", "registry", "search", "copilot")
+SCHEMAS: Final = ("landing", "silver", "gold", "registry", "detection", "quality", "search", "copilot")
 # Where nothing of a document can be; they are the large ones.
 NO_DOCUMENTS: Final = frozenset(
-    {"telemetry", "events", "fct_events", "fct_readings", "fct_readings_hourly", "int_devices__sighted"}
+    {
+        "telemetry",
+        "events",
+        "fct_events",
+        "fct_readings",
+        "fct_readings_hourly",
+        "fct_readings_daily",
+        "fct_readings_set_aside",
+        "fct_device_sightings",
+    }
 )
 Say = Callable[[str], object]
 

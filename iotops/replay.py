@@ -19,7 +19,7 @@ from rag.versions import table_of
 
 # Scorecards, answers and their audit are not made from bronze, and stay.
 DROP: Final = """
-drop schema if exists landing, silver, gold cascade;
+drop schema if exists landing, silver, gold, gold_candidate, gold_partitions cascade;
 drop table if exists search.active, search.promotions, search.chunks, search.embeddings, search.index_versions cascade;
 """
 INDEX: Final = "select index_version from search.active"

@@ -12,9 +12,11 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
 from lakehouse.errors import StepFailed
+from lakehouse.promotion import CANDIDATE
 
-# jit: compiling the plans of a small build takes longer than running them. work_mem: the sort of 1 M readings.
-SERVER_OPTIONS: Final = "-c jit=off -c work_mem=64MB"
+# jit: compiling the plans of a small build takes longer than running them. work_mem: the sort of a day of 330,000 readings
+# takes 90 MB.
+SERVER_OPTIONS: Final = "-c jit=off -c work_mem=128MB -c maintenance_work_mem=256MB"
 # What its own script does; run as a module it would warn that it was imported before.
 DBT: Final = (sys.executable, "-c", "from dbt.cli.main import cli; cli()")
 NAMED_FAILURES: Final = 5
@@ -28,8 +30,8 @@ class RunDbt(Protocol):
     ) -> list[Result]: ...
 
 
-def dbt_environment(database_url: str, work: Path) -> dict[str, str]:
-    """All that dbt is told: the connection, its folders under `work`, no usage statistics.
+def dbt_environment(database_url: str, work: Path, *, gold_schema: str = CANDIDATE) -> dict[str, str]:
+    """All that dbt is told: the connection, where the models of gold go, its folders under `work`, no usage statistics.
 
     It is the whole environment of the process, so nothing of this one's (keys, a shell's own DBT_*) leaks into it.
     """
@@ -49,6 +51,7 @@ def dbt_environment(database_url: str, work: Path) -> dict[str, str]:
         "DBT_USER": given["user"],
         "DBT_ENV_SECRET_PASSWORD": given.get("password", ""),
         "DBT_DATABASE": given.get("dbname", given["user"]),
+        "DBT_GOLD_SCHEMA": gold_schema,
         "DBT_TARGET_PATH": str(work / "target"),
         "DBT_LOG_PATH": str(work / "logs"),
         "DBT_LOG_LEVEL_FILE": "info",

@@ -8,8 +8,9 @@ from psycopg.sql import SQL, Composed, Identifier
 
 from lakehouse.database import Connection
 from lakehouse.erasure import Plan, Target
+from lakehouse.promotion import drop_candidate
 
-SCHEMAS: Final = ("landing", "silver", "gold", "registry")
+SCHEMAS: Final = ("landing", "silver", "gold", "registry", "detection", "quality")
 REGISTER: Final = "erasures"
 
 TABLES: Final = """
@@ -68,6 +69,10 @@ DOCUMENT: Final = {
         where tenant_id = %(tenant_id)s and source = %(source)s
             and (channel, message_id) in (select * from unnest(%(channels)s::text[], %(messages)s::text[]))
     """,
+    "silver.int_documents__versioned": """
+        delete from silver.int_documents__versioned
+        where tenant_id = %(tenant_id)s and document_id = any(%(lines)s)
+    """,
     "gold.documents": "delete from gold.documents where tenant_id = %(tenant_id)s and document_id = any(%(lines)s)",
     "gold.releases": """
         delete from gold.releases as r
@@ -82,6 +87,16 @@ DOCUMENT: Final = {
         where tenant_id = %(tenant_id)s and source = %(source)s and channel || '/' || thread_id = any(%(paths)s)
     """,
 }
+
+
+# Days on which only the tenant had readings, and moments at which only its rows were recorded, are told of no more.
+DAYS: Final = """
+with of_others as (
+    select dt, max(bronze_version) as delta_version, max(recorded_at) as recorded_at from landing.telemetry group by dt
+)
+
+insert into landing.telemetry_days (day, delta_version, recorded_at) select * from of_others
+"""
 
 
 def tables_of(connection: Connection, schemas: Sequence[str]) -> list[tuple[str, str, bool]]:
@@ -111,9 +126,13 @@ def find_document(connection: Connection, tenant_id: str, document_id: str) -> T
 def erase_tables(connection: Connection, plan: Plan) -> dict[str, int]:
     """Rows that went, by table."""
     target = plan.target
+    drop_candidate(connection)
     if target.is_tenant:
         tables = [(s, n) for s, n, of_tenants in tables_of(connection, SCHEMAS) if of_tenants and n != REGISTER]
-        return {f"{s}.{n}": _execute(connection, _of_tenant(s, n), {"tenant_id": target.tenant_id}) for s, n in tables}
+        gone = {f"{s}.{n}": _execute(connection, _of_tenant(s, n), {"tenant_id": target.tenant_id}) for s, n in tables}
+        connection.execute("delete from landing.telemetry_days")
+        connection.execute(DAYS)
+        return gone
     said = {
         **vars(target),
         "paths": sorted(plan.paths | {f"{channel}/{thread}" for channel, thread in plan.retold}),

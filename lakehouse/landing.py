@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 import pyarrow as pa
@@ -80,9 +80,12 @@ def _land_table(connection: adbc.Connection, bronze: Bronze, table: str) -> tupl
             )
         horizon = _horizon(cursor, bronze, begins=watermark < 0 <= version) if table in ROWS else None
         kept = _Kept(midnight(horizon) if horizon else None)
+        chunks = kept.of(_chunks(news))
+        if table == "telemetry":
+            chunks = _by_day(cursor, chunks, version)
         rows = sum(
             cursor.adbc_ingest(table, part, mode="append", db_schema_name="landing")
-            for part in _as_landed(table, kept.of(_chunks(news)), bronze.objects)
+            for part in _as_landed(table, chunks, bronze.objects)
         )
         cursor.execute(
             "update landing.watermarks set delta_version = $1 where table_name = $2", parameters=(version, table)
@@ -117,6 +120,49 @@ class _Kept:
             self.older += chunk.num_rows - kept.num_rows
             if kept.num_rows:
                 yield kept
+
+
+def _by_day(cursor: adbc.Cursor, chunks: Iterator[pa.Table], version: int) -> Iterator[pa.Table]:
+    """Makes the partition of each day that the chunks have rows of, and keeps which days these were."""
+    there = _partitions(cursor)
+    days: dict[date, datetime] = {}
+    for chunk in chunks:
+        for row in chunk.group_by("dt").aggregate([("recorded_at", "max")]).to_pylist():
+            day = row["dt"]
+            if day not in there:
+                _add_partition(cursor, day)
+                there.add(day)
+            days[day] = max(row["recorded_at_max"], days.get(day, row["recorded_at_max"]))
+        yield chunk
+    for day, recorded_at in days.items():
+        cursor.execute(
+            "insert into landing.telemetry_days (day, delta_version, recorded_at) values ($1, $2, $3)",
+            parameters=(day, version, recorded_at),
+        )
+
+
+def _partitions(cursor: adbc.Cursor) -> set[date]:
+    cursor.execute("select relkind = 'p' from pg_class where oid = 'landing.telemetry'::regclass")
+    if not cursor.fetchone()[0]:
+        raise Refused(
+            "landing was made by an earlier release, which kept all days in one table: run "
+            "'iotops warehouse rebuild --from-bronze'"
+        )
+    cursor.execute(
+        "select to_date(right(inhrelid::regclass::text, 8), 'YYYYMMDD') from pg_inherits "
+        "where inhparent = 'landing.telemetry'::regclass"
+    )
+    return {row[0] for row in cursor.fetchall()}
+
+
+def _add_partition(cursor: adbc.Cursor, day: date) -> None:
+    """Made beside the table and attached, which readers of other days do not wait for."""
+    name = f"landing.telemetry_{day:%Y%m%d}"
+    cursor.execute(f"create table {name} (like landing.telemetry including all)")
+    cursor.execute(
+        f"alter table landing.telemetry attach partition {name} "
+        f"for values from ('{day}') to ('{day + timedelta(days=1)}')"
+    )
 
 
 def _as_landed(table: str, chunks: Iterator[pa.Table], objects: ObjectStore) -> Iterator[pa.Table]:

@@ -33,7 +33,8 @@ where valid_from < $1
 """,
     "device_sightings": """
 with sighted as (
-    select tenant_id, device_id, site, model, first_ts, last_ts from silver.int_devices__sighted where hour < $1
+    select tenant_id, device_id, site, model, first_ts, last_ts from gold.fct_device_sightings
+    where day < ($1 at time zone 'UTC')::date
     union all
     select tenant_id, device_id, site, model, ts, ts from gold.fct_events where device_id is not null and ts < $1
     union all
@@ -44,16 +45,30 @@ from sighted
 group by tenant_id, device_id, site, model
 """,
 }
-# The column that places a row before the horizon, which is a midnight: an hour is wholly on one side of it.
+# What places a row before the horizon, which is a midnight (UTC): an hour and a day are wholly on one side of it.
 TIMES: Final = {
-    "landing.telemetry": "ts",
-    "landing.events": "ts",
-    "gold.fct_readings": "ts",
-    "gold.fct_readings_hourly": "hour",
-    "gold.fct_events": "ts",
-    "silver.int_devices__sighted": "hour",
+    "landing.telemetry": "dt < ($1 at time zone 'UTC')::date",
+    "landing.telemetry_days": "day < ($1 at time zone 'UTC')::date",
+    "landing.events": "ts < $1",
+    "gold.fct_readings": "ts < $1",
+    "gold.fct_readings_hourly": "hour < $1",
+    "gold.fct_readings_daily": "day < ($1 at time zone 'UTC')::date",
+    "gold.fct_readings_set_aside": "ts < $1",
+    "gold.fct_device_sightings": "day < ($1 at time zone 'UTC')::date",
+    "gold.fct_events": "ts < $1",
 }
-DELETE: Final = "with gone as (delete from {table} where {time} < $1 returning 1) select count(*) from gone"
+DELETE: Final = "with gone as (delete from {table} where {before} returning 1) select count(*) from gone"
+EMPTIED: Final = r"""
+select format('%I.%I', n.nspname, c.relname)
+from pg_inherits as i
+join pg_class as c on c.oid = i.inhrelid
+join pg_namespace as n on n.oid = c.relnamespace
+where i.inhparent = any(array[
+    'landing.telemetry', 'gold.fct_readings', 'gold.fct_readings_hourly', 'gold.fct_readings_daily',
+    'gold.fct_device_sightings'
+]::regclass[])
+    and to_date(substring(c.relname from '_(\d{8})'), 'YYYYMMDD') < ($1 at time zone 'UTC')::date
+"""
 # An event whose time was corrected from one side of the horizon to the other: gold is to forget what landing forgets.
 CROSSING: Final = """
 select exists (
@@ -64,7 +79,7 @@ FULL_BUILD: Final = "insert into registry.builds (project_sha256) values ('')"  
 UNBUILT: Final = """
 select count(*)
 from landing.watermarks as landed
-left join silver.stg_landing__watermarks as built using (table_name)
+left join registry.promoted as built using (table_name)
 where landed.table_name in ('events', 'telemetry') and landed.delta_version is distinct from built.delta_version
 """
 
@@ -120,7 +135,7 @@ def day_before(now: datetime, days: int) -> date:
 
 
 def _retire(database_url: str, bronze: Bronze, wanted: date, now: datetime) -> tuple[date, dict[str, int]]:
-    """Move the horizon, and take what is before it out of landing, silver and gold, in one transaction."""
+    """Move the horizon, and take what is before it out of landing and gold, in one transaction."""
     with (
         _no_build(database_url),
         connected(database_url) as connection,
@@ -141,11 +156,18 @@ def _move(cursor: adbc.Cursor, bronze: Bronze, horizon: date, now: datetime) -> 
     put_history(bronze, horizon, {table: _rows(cursor, table, at) for table in HISTORY})
     load_history(cursor, bronze, horizon)
     crossing = _value(cursor, CROSSING, at)
-    gone = {table: int(_value(cursor, DELETE.format(table=table, time=time), at)) for table, time in TIMES.items()}
+    gone = {table: int(_value(cursor, DELETE.format(table=table, before=before), at)) for table, before in TIMES.items()}
+    _drop_days(cursor, at)
     cursor.execute("insert into registry.retention (horizon, moved_at) values ($1, $2)", parameters=(horizon, now))
     if crossing:
         cursor.execute(FULL_BUILD)
     return gone
+
+
+def _drop_days(cursor: adbc.Cursor, at: tuple[object, ...]) -> None:
+    cursor.execute(EMPTIED, parameters=at)
+    for (name,) in cursor.fetchall():
+        cursor.execute(f"drop table {name}")
 
 
 def _rows(cursor: adbc.Cursor, table: str, parameters: tuple[object, ...]) -> pa.Table:

@@ -39,6 +39,7 @@ create table if not exists landing.watermarks (
     delta_version bigint not null
 );
 
+-- By day, so that a day of gold is made from that day's rows alone; landing.py makes a partition when a day's first row comes.
 create table if not exists landing.telemetry (
     tenant_id     text not null,
     dt            date not null,
@@ -55,8 +56,16 @@ create table if not exists landing.telemetry (
     row_number    bigint not null,
     recorded_at   timestamptz not null,
     bronze_version bigint not null
-);
+) partition by range (dt);
 create index if not exists telemetry_bronze_version on landing.telemetry using brin (bronze_version);
+
+-- Which days each landing of telemetry brought rows of, and when the latest of them was recorded.
+create table if not exists landing.telemetry_days (
+    day           date not null,
+    delta_version bigint not null,
+    recorded_at   timestamptz not null,
+    primary key (day, delta_version)
+);
 
 create table if not exists landing.events (
     tenant_id     text not null,
@@ -76,6 +85,9 @@ create table if not exists landing.events (
     recorded_at   timestamptz not null,
     bronze_version bigint not null
 );
+
+create index if not exists events_key on landing.events (tenant_id, event_id);
+create index if not exists events_bronze_version on landing.events using brin (bronze_version);
 
 -- What is still known of the time before registry.retention.horizon: since when a device ran which firmware, and where
 -- and as what it was seen. Comes from <tenant>/archive/ in bronze.
@@ -135,11 +147,43 @@ create table if not exists landing.documents (
     text           text not null
 );
 
--- What gold was built from. A row without finished_at is a build that runs, or one that failed.
+-- Gold: what is served. dbt builds a candidate beside it, and promotion moves that in. The partitions of both lie in a
+-- schema of their own, as they are handed over from one to the other.
+create schema if not exists gold;
+create schema if not exists gold_partitions;
+
+-- What gold was built from. A row without built_at is a build that runs, or one that failed; one without finished_at has a
+-- candidate that was not promoted. full_build: of all rows of landing, not of what is new.
 create table if not exists registry.builds (
     build_id       bigint generated always as identity primary key,
     snapshot       text,
     project_sha256 text not null,
     started_at     timestamptz not null default now(),
-    finished_at    timestamptz
+    built_at       timestamptz,
+    finished_at    timestamptz,
+    full_build     boolean not null default true,
+    as_of          timestamptz
+);
+alter table registry.builds add column if not exists built_at timestamptz;
+alter table registry.builds add column if not exists full_build boolean not null default true;
+alter table registry.builds add column if not exists as_of timestamptz;
+
+-- The Delta version of each table that gold, as it is served, was built from.
+create table if not exists registry.promoted (
+    table_name    text primary key,
+    delta_version bigint not null
+);
+
+-- What the build that runs, or ran last, reads: rows of landing beyond after_version, up to upto_version, are new to
+-- gold; the days of those readings; and the moment that "now" stands for in gold.
+create table if not exists registry.increments (
+    table_name    text primary key,
+    after_version bigint not null,
+    upto_version  bigint not null
+);
+create table if not exists registry.touched_days (
+    day date primary key
+);
+create table if not exists registry.as_of (
+    as_of timestamptz not null
 );

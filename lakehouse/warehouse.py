@@ -1,29 +1,39 @@
-"""Landing → silver → gold, and the record of what gold was built from."""
+"""Landing → silver → gold: a candidate is built and tested beside what is served, and then promoted or left."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final
 
 from lakehouse.bronze import Bronze
 from lakehouse.database import Connection, connect
 from lakehouse.dbt_process import RunDbt, hash_project, run_dbt
-from lakehouse.errors import WarehouseNotBuilt
+from lakehouse.errors import NotReady, WarehouseNotBuilt
+from lakehouse.increments import Increment, next_increment, publish, state
 from lakehouse.landing import Landed, land
+from lakehouse.promotion import empty_candidate, patiently, promote_candidate
 
 # Two dbt processes on one database rename each other's tables away.
 BUILD_LOCK: Final = 0x10706502
+# What is to hold of a candidate, beside dbt's tests, before it is promoted: it raises where it does not.
+Gate = Callable[[str], object]
 
 
 @dataclass(frozen=True)
 class Built:
-    """What one run did. skipped: nothing was new, so gold is as the build before left it and dbt was not started."""
+    """What one run did. skipped: nothing was new, so gold is as the build before left it and dbt was not started.
+
+    build_id: of the candidate; None where there is none. days: those whose readings were made anew.
+    """
 
     landed: Landed
     skipped: bool
     snapshot: str
+    build_id: int | None = None
+    days: int = 0
     models: int = 0
     tests: int = 0
     seconds: float = 0.0
@@ -41,16 +51,12 @@ class Built:
             "landed": self.landed.to_json(),
             "skipped": self.skipped,
             "snapshot": self.snapshot,
+            "build_id": self.build_id,
+            "days": self.days,
             "models": self.models,
             "tests": self.tests,
             "seconds": round(self.seconds, 3),
         }
-
-
-class _Build(NamedTuple):
-    snapshot: str
-    project_sha256: str
-    finished: bool
 
 
 def build_warehouse(
@@ -60,27 +66,103 @@ def build_warehouse(
     dbt_project: Path,
     work: Path,
     full: bool = False,
+    as_of: datetime | None = None,
+    days: Collection[date] = (),
     dbt: RunDbt | None = None,
+    gate: Gate | None = None,
 ) -> Built:
-    """Land, then build and test gold. Raises StepFailed naming each model or test that failed.
+    """Land, build and test a candidate, and promote it. Raises StepFailed naming each model or test that failed, and
+    what the gate raises; gold then goes on serving what it served.
 
-    full: run dbt although nothing is new, and build incremental tables from all of landing.
+    full: build every table from all of landing, although nothing is new. days: make these anew as well.
+    as_of: what "now" stands for in gold, by default when the latest row was recorded.
     dbt: how dbt is started, by default `run_dbt`; Airflow's task starts it through Cosmos.
     """
     with connect(database_url, autocommit=True) as connection, alone(connection):
-        landed = land(database_url, bronze)
-        last = _last_build(connection)
-        now = _Build(_name_snapshot(landed.watermarks), hash_project(dbt_project), finished=True)
-        if last == now and not full:
-            return Built(landed, skipped=True, snapshot=now.snapshot)
-        refresh = full or _holds_another_project(connection, now.project_sha256)
-        build_id = _start(connection, now.project_sha256)
-        started = time.monotonic()
-        results = (dbt or run_dbt)(database_url, dbt_project, work, full_refresh=refresh)
-        seconds = time.monotonic() - started
-        built = _finish(connection, build_id)
-        kinds = [result["unique_id"].split(".")[0] for result in results]
-        return Built(landed, False, built, kinds.count("model"), kinds.count("test"), seconds)
+        built = _build(connection, database_url, bronze, dbt_project, work, full, as_of, days, dbt or run_dbt)
+        if built.build_id is not None:
+            if gate is not None:
+                gate(database_url)
+            _promote(connection, built.build_id)
+        return built
+
+
+def build_candidate(
+    database_url: str,
+    bronze: Bronze,
+    *,
+    dbt_project: Path,
+    work: Path,
+    full: bool = False,
+    as_of: datetime | None = None,
+    days: Collection[date] = (),
+    dbt: RunDbt | None = None,
+) -> Built:
+    """As `build_warehouse`, up to the candidate, which lies in the schema `gold_candidate` until the next build."""
+    with connect(database_url, autocommit=True) as connection, alone(connection):
+        return _build(connection, database_url, bronze, dbt_project, work, full, as_of, days, dbt or run_dbt)
+
+
+def promote(database_url: str, build_id: int | None = None) -> int:
+    """Of the last build, where none is named; returns which. Raises NotReady where there is no candidate, where it is of
+    another build by now, and where queries hold the tables that it replaces."""
+    with connect(database_url, autocommit=True) as connection, alone(connection):
+        return _promote(connection, build_id)
+
+
+def _build(
+    connection: Connection,
+    database_url: str,
+    bronze: Bronze,
+    dbt_project: Path,
+    work: Path,
+    full: bool,
+    as_of: datetime | None,
+    days: Collection[date],
+    dbt: RunDbt,
+) -> Built:
+    landed = land(database_url, bronze)
+    project_sha256 = hash_project(dbt_project)
+    served = state(connection, project_sha256)
+    increment = next_increment(connection, landed.watermarks, full=full or served.is_stale, as_of=as_of, days=days)
+    if not increment.full and increment.is_empty(served):
+        return Built(landed, skipped=True, snapshot=increment.snapshot)
+    build_id = _start(connection, project_sha256, increment)
+    started = time.monotonic()
+    results = dbt(database_url, dbt_project, work, full_refresh=increment.full)
+    connection.execute("update registry.builds set built_at = now() where build_id = %s", (build_id,))
+    kinds = [result["unique_id"].split(".")[0] for result in results]
+    return Built(
+        landed,
+        skipped=False,
+        snapshot=increment.snapshot,
+        build_id=build_id,
+        days=len(increment.days),
+        models=kinds.count("model"),
+        tests=kinds.count("test"),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _promote(connection: Connection, build_id: int | None) -> int:
+    row = connection.execute(
+        "select build_id, full_build, built_at is not null, finished_at is not null "
+        "from registry.builds order by build_id desc limit 1"
+    ).fetchone()
+    if row is None or not row[2] or build_id not in (None, row[0]):
+        raise NotReady("the candidate is not there, or of another build by now: run 'iotops warehouse build'")
+    last, full = int(str(row[0])), bool(row[1])
+    if row[3]:
+        return last
+
+    def step() -> None:
+        with connection.transaction():
+            promote_candidate(connection, full=full)
+            publish(connection)
+            connection.execute("update registry.builds set finished_at = now() where build_id = %s", (last,))
+
+    patiently(step)
+    return last
 
 
 def snapshot(connection: Connection) -> str:
@@ -93,45 +175,18 @@ def snapshot(connection: Connection) -> str:
     return str(row[0])
 
 
-def _last_build(connection: Connection) -> _Build | None:
-    """The last that was started, where its tables are still there."""
-    row = connection.execute(
-        "select coalesce(snapshot, ''), project_sha256, finished_at is not null from registry.builds "
-        "where to_regclass('gold.documents') is not null order by build_id desc limit 1"
-    ).fetchone()
-    return _Build(*cast(tuple[str, str, bool], row)) if row else None
-
-
-def _holds_another_project(connection: Connection, project_sha256: str) -> bool:
-    """Incremental tables hold what the project of their time computed, also where its build failed midway."""
-    row = connection.execute(
-        "select coalesce(bool_or(project_sha256 <> %s), false) from registry.builds where build_id >= "
-        "(select coalesce(max(build_id), 0) from registry.builds where finished_at is not null)",
-        (project_sha256,),
-    ).fetchone()
-    return row is not None and bool(row[0])
-
-
-def _start(connection: Connection, project_sha256: str) -> int:
-    """Record that gold is being changed: until it is finished, no build is skipped because nothing is new."""
-    row = connection.execute(
-        "insert into registry.builds (project_sha256) values (%s) returning build_id", (project_sha256,)
-    ).fetchone()
-    return cast(tuple[int], row)[0]
-
-
-def _finish(connection: Connection, build_id: int) -> str:
-    """Record what gold was built from, as dbt itself read it when it started; returns that snapshot."""
-    watermarks = connection.execute("select table_name, delta_version from silver.stg_landing__watermarks").fetchall()
-    built = _name_snapshot(dict(cast(list[tuple[str, int]], watermarks)))
-    connection.execute(
-        "update registry.builds set snapshot = %s, finished_at = now() where build_id = %s", (built, build_id)
-    )
-    return built
-
-
-def _name_snapshot(watermarks: Mapping[str, int]) -> str:
-    return ",".join(f"{table}@{version}" for table, version in sorted(watermarks.items()) if version >= 0)
+def _start(connection: Connection, project_sha256: str, increment: Increment) -> int:
+    """Record what this build reads, and make room for its candidate."""
+    with connection.transaction():
+        empty_candidate(connection)
+        increment.write(connection)
+        row = connection.execute(
+            "insert into registry.builds (project_sha256, snapshot, full_build, as_of) values (%s, %s, %s, %s) "
+            "returning build_id",
+            (project_sha256, increment.snapshot, increment.full, increment.as_of),
+        ).fetchone()
+    assert row is not None  # an insert that returns
+    return int(str(row[0]))
 
 
 @contextmanager

@@ -1,5 +1,5 @@
 select *
 from
-    (select count(*) as readings from {{ ref('fct_readings') }}) as readings,
-    (select coalesce(sum(reading_count), 0) as counted from {{ ref('fct_readings_hourly') }}) as hours
+    (select count(*) as readings from {{ news_of(ref('fct_readings')) }}) as readings,
+    (select coalesce(sum(reading_count), 0) as counted from {{ news_of(ref('fct_readings_hourly')) }}) as hours
 where readings <> counted

@@ -3,7 +3,7 @@
 with sighted as (
 
     select tenant_id, device_id, site, model, first_ts, last_ts
-    from {{ ref('int_devices__sighted') }}
+    from {{ ref('fct_device_sightings') }}
     union all
     select tenant_id, device_id, site, model, ts as first_ts, ts as last_ts
     from {{ ref('fct_events') }}

@@ -1,158 +1,80 @@
-{% set content = [
-    'kind', 'title', 'object_sha256', 'byte_start', 'byte_end', 'product', 'version_from', 'version_to', 'valid_from',
-    'classification', 'url', 'deleted'
-] %}
-
 {{ config(
-    materialized='incremental',
-    incremental_strategy='merge',
+    materialized='by_key',
     unique_key=['tenant_id', 'document_id'],
-    merge_update_columns=['version_to', 'valid_to', 'superseded_by'],
-    on_schema_change='fail',
+    every_key='int_documents__versioned',
     indexes=[
         {'columns': ['tenant_id', 'document_id'], 'unique': true},
         {'columns': ['tenant_id', 'product', 'kind']},
     ]
 ) }}
 
-with manifest as (
+{% set served = published() %}
+{% set stated = [
+    'kind', 'title', 'byte_start', 'byte_end', 'product', 'version_from', 'version_to', 'valid_from', 'valid_to',
+    'recorded_at', 'superseded_by', 'classification', 'url'
+] %}
 
-    select * from {{ ref('stg_documents__manifest') }}
+with versioned as (
 
-),
-
--- A line is one path of one source. A row that repeats the one before it on its line is no new version.
-marked as (
-
-    select
-        *,
-        {{ says_something_new(content, 'line') }} as is_new
-    from manifest
-    window line as (partition by tenant_id, source, path order by bronze_version, recorded_at, object_sha256)
+    select * from {{ ref('int_documents__versioned') }}
 
 ),
 
-numbered as (
+-- Only what is new or ended: a text that stays as it is must not be read or written again.
+changed as (
 
-    select
-        *,
-        count(*) filter (where not deleted) over line as ordinal
-    from marked
-    where is_new
-    window line as (
-        partition by tenant_id, source, path
-        order by bronze_version, recorded_at, object_sha256
-        rows unbounded preceding
-    )
-
-),
-
-identified as (
-
-    select
-        *,
-        case
-            when not deleted
-            then md5(json_build_array(tenant_id, source, path, object_sha256, ordinal)::text)
-        end as document_id
-    from numbered
+    select versioned.*
+    from versioned
+    {%- if served %}
+    left join {{ served }} as served
+        on served.tenant_id = versioned.tenant_id
+        and served.document_id = versioned.document_id
+    where served.document_id is null
+        or ({% for name in stated %}served.{{ name }}{{ ', ' if not loop.last }}{% endfor %})
+        is distinct from ({% for name in stated %}versioned.{{ name }}{{ ', ' if not loop.last }}{% endfor %})
+    {%- endif %}
 
 ),
 
-superseded as (
+-- The same bytes are the same text, whichever row of the manifest names them.
+texts as (
 
-    select
-        *,
-        lead(recorded_at) over line as valid_to,
-        lead(document_id) over line as superseded_by
-    from identified
-    window line as (partition by tenant_id, source, path order by bronze_version, recorded_at, object_sha256)
-
-),
-
-versions as (
-
-    select * from superseded
+    select distinct on (tenant_id, object_sha256, byte_start, byte_end)
+        tenant_id,
+        object_sha256,
+        byte_start,
+        byte_end,
+        text
+    from {{ ref('stg_documents__manifest') }}
     where not deleted
-
-),
-
-releases as (
-
-    select
-        *,
-        {{ version_order('version_from') }} as version_order
-    from (
-        select
-            tenant_id,
-            product,
-            kind,
-            version_from,
-            bool_or(valid_to is null) as is_current
-        from versions
-        where product is not null and version_from ~ '\d'
-        group by tenant_id, product, kind, version_from
-    ) as stated
-
-),
-
--- A release ends where the next higher one begins that still has documents.
-ranges as (
-
-    select
-        releases.*,
-        (
-            select later.version_from
-            from releases as later
-            where later.tenant_id = releases.tenant_id
-                and later.product = releases.product
-                and later.kind = releases.kind
-                and later.is_current
-                and later.version_order > releases.version_order
-            order by later.version_order, later.version_from
-            limit 1
-        ) as next_version
-    from releases
-
-),
-
-ranged as (
-
-    select
-        versions.tenant_id,
-        versions.document_id,
-        versions.kind,
-        versions.title,
-        versions.text,
-        versions.object_sha256,
-        versions.byte_start,
-        versions.byte_end,
-        versions.product,
-        versions.version_from,
-        coalesce(versions.version_to, ranges.next_version) as version_to,
-        coalesce(versions.valid_from, versions.recorded_at) as valid_from,
-        versions.valid_to,
-        versions.recorded_at,
-        versions.superseded_by,
-        versions.classification,
-        versions.url
-    from versions
-    left join ranges
-        on ranges.tenant_id = versions.tenant_id
-        and ranges.product = versions.product
-        and ranges.kind = versions.kind
-        and ranges.version_from = versions.version_from
+        and (tenant_id, object_sha256, byte_start, byte_end) in (
+            select tenant_id, object_sha256, byte_start, byte_end from changed
+        )
+    order by tenant_id, object_sha256, byte_start, byte_end
 
 )
 
-select ranged.*
-from ranged
-{% if is_incremental() %}
--- Only what is new or ended: a text that stays as it is must not be written again.
-left join {{ this }} as known
-    on known.tenant_id = ranged.tenant_id
-    and known.document_id = ranged.document_id
-where known.document_id is null
-    or (known.version_to, known.valid_to, known.superseded_by)
-    is distinct from (ranged.version_to, ranged.valid_to, ranged.superseded_by)
-{% endif %}
+select
+    changed.tenant_id,
+    changed.document_id,
+    changed.kind,
+    changed.title,
+    texts.text,
+    changed.object_sha256,
+    changed.byte_start,
+    changed.byte_end,
+    changed.product,
+    changed.version_from,
+    changed.version_to,
+    changed.valid_from,
+    changed.valid_to,
+    changed.recorded_at,
+    changed.superseded_by,
+    changed.classification,
+    changed.url
+from changed
+left join texts
+    on texts.tenant_id = changed.tenant_id
+    and texts.object_sha256 = changed.object_sha256
+    and texts.byte_start = changed.byte_start
+    and texts.byte_end = changed.byte_end

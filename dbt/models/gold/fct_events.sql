@@ -4,20 +4,21 @@
 ] %}
 
 {{ config(
-    materialized='incremental',
-    incremental_strategy='merge',
+    materialized='by_key',
     unique_key=key,
-    on_schema_change='fail',
     indexes=[
         {'columns': key, 'unique': true},
         {'columns': ['tenant_id', 'device_id', 'ts']},
-        {'columns': ['bronze_version']},
     ]
 ) }}
 
 with said as (
 
-    {{ said_since(ref('stg_telemetry__events'), key, content) }}
+    select * from {{ ref('stg_telemetry__events') }}
+    where (tenant_id, event_id) in (
+        select tenant_id, event_id from {{ ref('stg_telemetry__events') }}
+        where {{ new_to_gold('events') }}
+    )
 
 ),
 

@@ -1,27 +1,18 @@
 {% set key = ['tenant_id', 'device_id', 'metric', 'ts'] %}
 {% set content = ['value', 'unit', 'firmware', 'site', 'model'] %}
 
-{{ config(
-    materialized='incremental',
-    incremental_strategy='merge',
-    unique_key=key,
-    on_schema_change='fail',
-    indexes=[
-        {'columns': key, 'unique': true},
-        {'columns': ['tenant_id', 'metric', 'ts']},
-        {'columns': ['bronze_version']},
-    ]
-) }}
+{{ config(materialized='by_day', day_column='ts', indexes=[{'columns': key, 'unique': true}]) }}
 
-with said as (
+with of_day as (
 
-    {{ said_since(ref('stg_telemetry__readings'), key, content) }}
+    select * from {{ ref('int_readings__normalised') }}
+    where dt = '{{ var('day', '__day__') }}' and set_aside is null
 
 ),
 
 settled as (
 
-    {{ last_said('said', key, content) }}
+    {{ last_said('of_day', key, content) }}
 
 )
 

@@ -1,18 +1,13 @@
 {{ config(
-    materialized='incremental',
-    incremental_strategy='merge',
-    unique_key=['tenant_id', 'device_id', 'metric', 'hour'],
-    on_schema_change='fail',
-    indexes=[
-        {'columns': ['tenant_id', 'device_id', 'metric', 'hour'], 'unique': true},
-        {'columns': ['tenant_id', 'metric', 'hour']},
-        {'columns': ['bronze_version']},
-    ]
+    materialized='by_day',
+    day_column='hour',
+    indexes=[{'columns': ['tenant_id', 'device_id', 'metric', 'hour'], 'unique': true}]
 ) }}
 
 with readings as (
 
-    {{ readings_of_touched_hours() }}
+    select * from {{ new_days_of(ref('fct_readings')) }}
+    where {{ of_day('ts') }}
 
 ),
 
@@ -23,7 +18,7 @@ hours as (
         tenant_id,
         device_id,
         metric,
-        hour,
+        date_trunc('hour', ts, 'UTC') as hour,
         count(*) as reading_count,
         sum(value order by ts) as value_sum,
         min(value) as value_min,
@@ -31,11 +26,11 @@ hours as (
         sum(value order by ts) / count(*) as value_avg,
         (array_agg(value order by ts))[count(*)] as last_value,
         (array_agg(unit order by ts))[count(*)] as unit,
+        min(ts) as first_ts,
         max(ts) as last_ts,
-        max(bronze_version) as bronze_version,
         max(recorded_at) as recorded_at
     from readings
-    group by tenant_id, device_id, metric, hour
+    group by tenant_id, device_id, metric, date_trunc('hour', ts, 'UTC')
 
 )
 

@@ -1,9 +1,11 @@
+{{ config(materialized='table') }}
+
 -- What tells which firmware a device runs: its readings, the events that say so at the moment of a change, and what both
 -- said before the horizon of retention.
 with readings as (
 
     select tenant_id, device_id, first_ts as ts, last_ts, firmware, recorded_at
-    from {{ ref('int_devices__sighted') }}
+    from {{ ref('fct_device_sightings') }}
     where firmware is not null
 
 ),

@@ -4,7 +4,7 @@ with said as (
         *,
         -- An export has no row numbers; within one, the later edit stands.
         row_number() over (
-            partition by tenant_id, source, channel, message_id, bronze_version, object_sha256
+            partition by tenant_id, source, channel, message_id, recorded_at, object_sha256
             order by edited_at nulls first, text
         ) as row_number
     from {{ ref('stg_chats__messages') }}

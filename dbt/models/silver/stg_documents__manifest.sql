@@ -26,9 +26,7 @@ renamed as (
         bronze_version,
         recorded_at
     from source
-    where bronze_version <= (
-        select delta_version from {{ ref('stg_landing__watermarks') }} where table_name = 'documents'
-    )
+    where {{ landed_by_this_build('documents') }}
 
 )
 

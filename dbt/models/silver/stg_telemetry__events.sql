@@ -23,9 +23,7 @@ renamed as (
         bronze_version,
         recorded_at
     from source
-    where bronze_version <= (
-        select delta_version from {{ ref('stg_landing__watermarks') }} where table_name = 'events'
-    )
+    where {{ landed_by_this_build('events') }}
 
 )
 

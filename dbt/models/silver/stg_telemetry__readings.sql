@@ -8,6 +8,7 @@ renamed as (
 
     select
         tenant_id,
+        dt,
         device_id,
         metric,
         ts,
@@ -21,9 +22,7 @@ renamed as (
         bronze_version,
         recorded_at
     from source
-    where bronze_version <= (
-        select delta_version from {{ ref('stg_landing__watermarks') }} where table_name = 'telemetry'
-    )
+    where {{ landed_by_this_build('telemetry') }}
 
 )
 

@@ -68,7 +68,8 @@ def readings() -> list[dict[str, Any]]:
                         "recorded_at": RECORDED,
                     }
                 )
-    return rows
+    wrong_clocks = (RECORDED + timedelta(hours=1), datetime(1970, 1, 1, tzinfo=UTC))
+    return rows + [rows[0] | {"ts": ts, "dt": ts.date(), "row_number": 10_000} for ts in wrong_clocks]
 
 
 def events() -> list[dict[str, Any]]:

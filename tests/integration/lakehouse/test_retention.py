@@ -111,9 +111,9 @@ def older(app: App, horizon: int) -> dict[str, int]:
     with database.connect(app.database_url) as connection:
         return {
             table: connection.execute(
-                f"select count(*) from {table} where {time} < %s", (midnight(day(horizon)),)
+                f"select count(*) from {table} where {before.replace('$1', '%s')}", (midnight(day(horizon)),)
             ).fetchone()[0]  # type: ignore[index]
-            for table, time in TIMES.items()
+            for table, before in TIMES.items()
         }
 
 

@@ -1,0 +1,156 @@
+-- Every version of every document, without its text: what is new, ended or gone is told from this.
+{% set content = [
+    'kind', 'title', 'object_sha256', 'byte_start', 'byte_end', 'product', 'version_from', 'version_to', 'valid_from',
+    'classification', 'url', 'deleted'
+] %}
+
+{{ config(materialized='table', indexes=[{'columns': ['tenant_id', 'document_id'], 'unique': true}]) }}
+
+with manifest as (
+
+    select
+        tenant_id,
+        source,
+        path,
+        kind,
+        title,
+        object_sha256,
+        byte_start,
+        byte_end,
+        product,
+        version_from,
+        version_to,
+        valid_from,
+        classification,
+        url,
+        deleted,
+        bronze_version,
+        recorded_at
+    from {{ ref('stg_documents__manifest') }}
+
+),
+
+-- A line is one path of one source. A row that repeats the one before it on its line is no new version.
+marked as (
+
+    select
+        *,
+        {{ says_something_new(content, 'line') }} as is_new
+    from manifest
+    window line as (partition by tenant_id, source, path order by recorded_at, bronze_version, object_sha256)
+
+),
+
+numbered as (
+
+    select
+        *,
+        count(*) filter (where not deleted) over line as ordinal
+    from marked
+    where is_new
+    window line as (
+        partition by tenant_id, source, path
+        order by recorded_at, bronze_version, object_sha256
+        rows unbounded preceding
+    )
+
+),
+
+identified as (
+
+    select
+        *,
+        case
+            when not deleted
+            then md5(json_build_array(tenant_id, source, path, object_sha256, ordinal)::text)
+        end as document_id
+    from numbered
+
+),
+
+superseded as (
+
+    select
+        *,
+        lead(recorded_at) over line as valid_to,
+        lead(document_id) over line as superseded_by
+    from identified
+    window line as (partition by tenant_id, source, path order by recorded_at, bronze_version, object_sha256)
+
+),
+
+versions as (
+
+    select * from superseded
+    where not deleted
+
+),
+
+releases as (
+
+    select
+        *,
+        {{ version_order('version_from') }} as version_order
+    from (
+        select
+            tenant_id,
+            product,
+            kind,
+            version_from,
+            bool_or(valid_to is null) as is_current
+        from versions
+        where product is not null and version_from ~ '\d'
+        group by tenant_id, product, kind, version_from
+    ) as stated
+
+),
+
+-- A release ends where the next higher one begins that still has documents.
+ranges as (
+
+    select
+        releases.*,
+        (
+            select later.version_from
+            from releases as later
+            where later.tenant_id = releases.tenant_id
+                and later.product = releases.product
+                and later.kind = releases.kind
+                and later.is_current
+                and later.version_order > releases.version_order
+            order by later.version_order, later.version_from
+            limit 1
+        ) as next_version
+    from releases
+
+),
+
+ranged as (
+
+    select
+        versions.tenant_id,
+        versions.document_id,
+        versions.kind,
+        versions.title,
+        versions.object_sha256,
+        versions.byte_start,
+        versions.byte_end,
+        versions.product,
+        versions.version_from,
+        coalesce(versions.version_to, ranges.next_version) as version_to,
+        coalesce(versions.valid_from, versions.recorded_at) as valid_from,
+        versions.valid_to,
+        versions.recorded_at,
+        versions.superseded_by,
+        versions.classification,
+        versions.url
+    from versions
+    left join ranges
+        on ranges.tenant_id = versions.tenant_id
+        and ranges.product = versions.product
+        and ranges.kind = versions.kind
+        and ranges.version_from = versions.version_from
+
+)
+
+select * from ranged
