@@ -147,9 +147,8 @@ create table if not exists landing.documents (
     text           text not null
 );
 
--- Gold: what is served. dbt builds a candidate beside it, and promotion moves that in. The partitions of both lie in a
+-- Gold is what is served; dbt builds a candidate beside it, and promotion moves that in. The partitions of both lie in a
 -- schema of their own, as they are handed over from one to the other.
-create schema if not exists gold;
 create schema if not exists gold_partitions;
 
 -- What gold was built from. A row without built_at is a build that runs, or one that failed; one without finished_at has a

@@ -69,7 +69,7 @@ group by device_id
 order by value {direction}, device_id
 limit 1"""
 
-METRICS = "select distinct metric from gold.fct_readings_hourly where tenant_id = %(tenant_id)s"
+METRICS = "select distinct metric from gold.fct_readings_daily where tenant_id = %(tenant_id)s"
 SITES = "select distinct site from gold.dim_devices where tenant_id = %(tenant_id)s and site is not null"
 MODELS = "select distinct model from gold.dim_devices where tenant_id = %(tenant_id)s and model is not null"
 HORIZON = "select max(horizon) from registry.retention"

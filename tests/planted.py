@@ -233,7 +233,7 @@ PLANTS: Final = (
         "a rebuild after retention gives the same content",
         "readings before the horizon stay in gold",
         "lakehouse/retention.py",
-        '    "gold.fct_readings": "ts",\n',
+        '    "gold.fct_readings": "ts < $1",\n',
         "",
         f"{LAKE}/test_retention.py",
         2_600,

@@ -2,15 +2,22 @@
 
 {{ config(materialized='by_key', unique_key=key, indexes=[{'columns': key, 'unique': true}]) }}
 
+-- The days first: of landing, only their partitions are read.
 with news as (
 
     select distinct tenant_id, dt, device_id, metric, ts
     from {{ ref('int_readings__normalised') }}
-    where set_aside is not null and {{ new_to_gold('telemetry') }}
+    where set_aside is not null
+        and {{ new_to_gold('telemetry') }}
+        and dt = any(array(
+            select day from {{ source('landing', 'telemetry_days') }}
+            where delta_version > (
+                select after_version from {{ source('registry', 'increments') }} where table_name = 'telemetry'
+            )
+        ))
 
 ),
 
--- The days first: only their partitions of landing are read, and none where nothing is new.
 said as (
 
     select * from {{ ref('int_readings__normalised') }}
