@@ -102,10 +102,10 @@ PLANTS: Final = (
     ),
     Plant(
         "a reading that came twice counts once in gold",
-        "INSERT in place of upsert",
+        "repeats are not settled",
         "dbt/models/gold/fct_readings.sql",
-        "    incremental_strategy='merge',\n    unique_key=key,\n",
-        "    incremental_strategy='append',\n",
+        "    {{ last_said('of_day', key, content) }}\n",
+        "    select {{ (key + content) | join(', ') }}, object_sha256, recorded_at from of_day\n",
         "tests/integration/dbt",
         20,
     ),

@@ -1,8 +1,10 @@
-"""Two databases over the same rows, some of them duplicates: landed all at once, and shuffled in three deliveries."""
+"""Two databases over the same rows, some of them duplicates: landed all at once, and shuffled in three deliveries, with
+builds between them that were cut off."""
 
 import random
+import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,8 +17,10 @@ import pytest
 from iotops.settings import REPOSITORY
 from lakehouse import database
 from lakehouse.bronze import TABLES, Bronze
+from lakehouse.dbt_process import DBT, dbt_environment
+from lakehouse.errors import StepFailed
 from lakehouse.objects import FolderStore
-from lakehouse.warehouse import build_warehouse
+from lakehouse.warehouse import build_candidate, build_warehouse
 
 PROJECT = REPOSITORY / "dbt"
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -168,46 +172,79 @@ def warehouse(warehouses: list[Warehouse]) -> Warehouse:
 
 
 @pytest.fixture(scope="package")
-def warehouses(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Warehouse]]:
-    names = [f"gold_{uuid.uuid4().hex[:12]}" for _ in range(2)]
-    with database.connect(server, autocommit=True) as connection:
-        for name in names:
+def grow(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int | None], Warehouse]]:
+    """A warehouse in a database of its own: grown in the order of a seed, or all at once where there is none."""
+    names: list[str] = []
+
+    def build(seed: int | None) -> Warehouse:
+        names.append(name := f"gold_{uuid.uuid4().hex[:12]}")
+        with database.connect(server, autocommit=True) as connection:
             connection.execute(
                 psycopg.sql.SQL("create database {} template template_iotops").format(psycopg.sql.Identifier(name))
             )
-    yield [_build(server, name, tmp_path_factory.mktemp(name), at_once=name == names[0]) for name in names]
+        return _build(server, name, tmp_path_factory.mktemp(name), seed)
+
+    yield build
     with database.connect(server, autocommit=True) as connection:
         for name in names:
             connection.execute(psycopg.sql.SQL("drop database {} with (force)").format(psycopg.sql.Identifier(name)))
 
 
-def _build(server: str, name: str, folder: Path, *, at_once: bool) -> Warehouse:
+@pytest.fixture(scope="package")
+def warehouses(grow: Callable[[int | None], Warehouse]) -> list[Warehouse]:
+    return [grow(None), grow(7)]
+
+
+def _build(server: str, name: str, folder: Path, seed: int | None) -> Warehouse:
+    """At once; or grown part by part, where one build was never promoted and one ended amid dbt."""
     url = server.replace("/postgres?", f"/{name}?")
     bronze = Bronze((folder / "bronze").as_uri(), FolderStore(folder / "bronze"))
     warehouse = Warehouse(url, bronze, folder / "dbt")
-    rows = {"telemetry": readings(), "events": events(), "messages": messages(), "documents": documents(bronze)}
-    parts = _in_parts(rows)
+    at_once = seed is None
+    parts = in_parts(everything(bronze), seed or 0)
     if at_once:
-        parts = [{table: [row for part in parts for row in part[table]][::-1] for table in rows}]
-    for part in parts[:-1]:
+        parts = [{table: [row for part in parts for row in part[table]][::-1] for table in parts[0]}]
+    for number, part in enumerate(parts):
         warehouse.land(part)
-        warehouse.build()
-    warehouse.land(parts[-1])
-    warehouse.land(corrections(bronze))
+        if not at_once and number == 0:
+            build_candidate(url, bronze, dbt_project=PROJECT, work=warehouse.work)
+        elif not at_once and number == 1:
+            warehouse.build()
+            warehouse.land({"telemetry": part["telemetry"][:1]})
+            with pytest.raises(StepFailed, match="cut off"):
+                build_warehouse(url, bronze, dbt_project=PROJECT, work=warehouse.work, dbt=cut_off)
     warehouse.build()
     return warehouse
 
 
-def _in_parts(rows: Rows) -> list[Rows]:
-    """Three deliveries in no order. Each after the first repeats a third of the one before it, from other files."""
-    draw = random.Random(7)  # noqa: S311 - a shuffle that is the same every time
+def everything(bronze: Bronze) -> Rows:
+    """All that is said: the corrections of a day later among it, and a third of the rows once more, from other files."""
+    rows = {"telemetry": readings(), "events": events(), "messages": messages(), "documents": documents(bronze)}
+    again = {name: {"object_sha256": "f" * 64} for name in rows.keys() - {"documents"}}
+    return {
+        table: [*said, *corrections(bronze).get(table, []), *(row | again.get(table, {}) for row in said[::3])]
+        for table, said in rows.items()
+    }
+
+
+def cut_off(url: str, project: Path, work: Path, *, full_refresh: bool = False) -> list[dict[str, Any]]:
+    """dbt, ended after the readings of the candidate were made."""
+    select = ["run", "--quiet", "--select", "+fct_readings", *(["--full-refresh"] if full_refresh else [])]
+    subprocess.run(
+        [*DBT, *select],
+        env=dbt_environment(url, work) | {"DBT_PROJECT_DIR": str(project), "DBT_PROFILES_DIR": str(project)},
+        cwd=work,
+        check=True,
+    )
+    raise StepFailed("cut off")
+
+
+def in_parts(rows: Rows, seed: int) -> list[Rows]:
+    """Three deliveries in no order. Each after the first brings some rows of the one before it again."""
+    draw = random.Random(seed)  # noqa: S311 - a shuffle that is the same every time
     parts: list[Rows] = [{}, {}, {}]
     for table, records in rows.items():
         shuffled = draw.sample(records, len(records))
         for number, part in enumerate(parts):
-            part[table] = shuffled[number::3]
-            if number:
-                repeated = parts[number - 1][table][: len(shuffled) // 9 + 1]
-                again = {} if table == "documents" else {"object_sha256": "f" * 64}
-                part[table] = [row | again for row in repeated] + part[table]
+            part[table] = shuffled[number::3] + (shuffled[number - 1 :: 3][:9] if number else [])
     return parts

@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from iotops.settings import REPOSITORY
+from lakehouse import database
+from lakehouse.content import content_hashes
 from lakehouse.dbt_process import DBT, dbt_environment, read_results
 
 PROJECT = REPOSITORY / "dbt"
@@ -28,6 +30,23 @@ def test_late_and_repeated_rows_in_any_order_give_the_same_gold(warehouses: list
 
     assert at_once
     assert in_parts == at_once
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_any_other_order_gives_the_same_gold(warehouses: list[Any], grow: Any, seed: int) -> None:
+    assert hashes(grow(seed)) == hashes(warehouses[0])
+
+
+def test_the_hashes_of_gold_are_the_same_whichever_way_it_came(warehouses: list[Any]) -> None:
+    at_once, in_parts = map(hashes, warehouses)
+    assert at_once.keys() == set(GOLD)
+    assert in_parts == at_once
+
+
+def hashes(warehouse: Any) -> dict[str, str]:
+    with database.transaction(warehouse.url) as connection:
+        return content_hashes(connection)
 
 
 def test_a_correction_wins_with_its_own_receipt_and_its_hour_follows(warehouse: Any) -> None:
