@@ -6,17 +6,18 @@ the version that is there.
 """
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import dag, task
 
 from dags.chain import GOLD, SEARCH_INDEX, SHARED
+from dags.deadlines import done_within
 
 log = logging.getLogger(__name__)
 
 
-@dag(schedule=[GOLD], doc_md=__doc__, **SHARED)
+@dag(schedule=[GOLD], deadline=done_within(timedelta(hours=1)), doc_md=__doc__, **SHARED)
 def build_search_index() -> None:
     @task(outlets=[SEARCH_INDEX])
     def build() -> dict[str, Any]:

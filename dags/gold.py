@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -23,6 +24,7 @@ class BuildGold(DbtBuildLocalOperator):  # type: ignore[misc]  # Cosmos ships no
     """What `iotops warehouse build` does before it promotes, with Cosmos in the place where that starts dbt.
 
     days: made anew although nothing of them is new; comma-separated, so that it can be a template.
+    promotes: pass the gates and promote as well, in the same step, so that no other build comes between.
     meanwhile: called in a thread while dbt, a process of its own, works; a process that runs every DAG uses the time.
     """
 
@@ -30,8 +32,9 @@ class BuildGold(DbtBuildLocalOperator):  # type: ignore[misc]  # Cosmos ships no
 
     template_fields: ClassVar[tuple[str, ...]] = ("days",)
 
-    def __init__(self, task_id: str, *, days: str = "", **arguments: Any) -> None:
+    def __init__(self, task_id: str, *, days: str = "", promotes: bool = False, **arguments: Any) -> None:
         self.days = days
+        self.promotes = promotes
         super().__init__(
             task_id=task_id,
             project_dir=str(PROJECT),
@@ -48,8 +51,9 @@ class BuildGold(DbtBuildLocalOperator):  # type: ignore[misc]  # Cosmos ships no
 
     def execute(self, context: "Context", **_: Any) -> dict[str, Any]:
         from iotops.bootstrap import bootstrap
+        from iotops.gates import gates
         from lakehouse.dbt_process import dbt_environment, read_results
-        from lakehouse.warehouse import build_candidate
+        from lakehouse.warehouse import build_candidate, build_warehouse
 
         def with_cosmos(
             database_url: str, dbt_project: Path, work: Path, *, full_refresh: bool = False
@@ -64,9 +68,8 @@ class BuildGold(DbtBuildLocalOperator):  # type: ignore[misc]  # Cosmos ships no
         app = bootstrap()
         work = app.settings.home / "dbt"
         days = [date.fromisoformat(day) for day in self.days.split(",") if day]
-        built = build_candidate(
-            app.database_url, app.bronze, dbt_project=PROJECT, work=work, days=days, dbt=with_cosmos
-        )
+        build = partial(build_warehouse, gate=gates(app, now=datetime.now(UTC))) if self.promotes else build_candidate
+        built = build(app.database_url, app.bronze, dbt_project=PROJECT, work=work, days=days, dbt=with_cosmos)
         self.log.info(built.describe())
         return built.to_json()
 

@@ -1,19 +1,26 @@
 """Bronze to landing, silver and gold, whenever documents, chats or telemetry came in.
 
-dbt runs once for all models and their tests, and builds a candidate beside the gold that is served. Where nothing is new
-since the last build it is not started. Great Expectations checks the candidate as a whole; only what passes both is
-promoted, and announced to the index.
+dbt runs once for all models and their tests, and builds a candidate beside the gold that is served. Where nothing is
+new since the last build it is not started. Great Expectations then judges what came in and the candidate. Only what
+passes all of it is promoted, and announced to the index; else gold goes on serving what it served.
 """
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import dag, task
 
 from dags.chain import BRONZE_CHATS, BRONZE_DOCUMENTS, BRONZE_TELEMETRY, GOLD, SHARED
+from dags.deadlines import done_within
 from dags.gold import BuildGold
 
 
-@dag(schedule=BRONZE_DOCUMENTS | BRONZE_CHATS | BRONZE_TELEMETRY, doc_md=__doc__, **SHARED)
+@dag(
+    schedule=BRONZE_DOCUMENTS | BRONZE_CHATS | BRONZE_TELEMETRY,
+    deadline=done_within(timedelta(minutes=30)),
+    doc_md=__doc__,
+    **SHARED,
+)
 def transform_warehouse() -> None:
     @task
     def land() -> dict[str, Any]:
@@ -23,14 +30,14 @@ def transform_warehouse() -> None:
         app = bootstrap()
         return landing.land(app.database_url, app.bronze).to_json()
 
-    @task
-    def check_gold(built: dict[str, Any]) -> None:
+    @task(task_id="gates")
+    def pass_gates(built: dict[str, Any]) -> None:
         from iotops.bootstrap import bootstrap
-        from lakehouse import quality
-        from lakehouse.promotion import CANDIDATE
+        from iotops.gates import gates
 
         if not built["skipped"]:
-            quality.check_gold(bootstrap().database_url, schema=CANDIDATE)
+            app = bootstrap()
+            gates(app, now=datetime.now(UTC))(app.database_url)
 
     @task(outlets=[GOLD])
     def promote_gold(built: dict[str, Any]) -> None:
@@ -41,7 +48,7 @@ def transform_warehouse() -> None:
             warehouse.promote(bootstrap().database_url, built["build_id"])
 
     candidate = BuildGold(task_id="build_gold")
-    land() >> candidate >> check_gold(candidate.output) >> promote_gold(candidate.output)
+    land() >> candidate >> pass_gates(candidate.output) >> promote_gold(candidate.output)
 
 
 transform_warehouse()

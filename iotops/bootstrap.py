@@ -28,7 +28,7 @@ class App:
 
         url = self.settings.database_url or database.start_embedded(self.settings.home)
         with database.connect(url) as connection:
-            for package in ("lakehouse", "rag"):
+            for package in ("lakehouse", "lakehouse.quality", "lakehouse.anomalies", "rag"):
                 database.apply_schema(connection, files(package).joinpath("schema.sql").read_text())
         return url
 

@@ -16,6 +16,7 @@ from lakehouse import database, erased, erasure_tables
 from lakehouse.erasure import Plan, Target, drop_old_files, erase_rows, make_plan
 from lakehouse.erasure_tables import document_ids, tables_of
 from lakehouse.errors import NotFound, UnknownDocument
+from lakehouse.quality.report import write_all
 from lakehouse.scrubbing import scrub
 from lakehouse.tenants import list_tenants, require_tenant
 from lakehouse.warehouse import alone, build_warehouse
@@ -111,6 +112,7 @@ def erase(app: App, target: Target, *, now: datetime, say: Say = lambda _: None)
         rows = _erase_served(app, plan)
         with database.transaction(app.database_url) as connection:
             lexical = erase_lexical(connection, app.settings.home / "indexes")
+        write_all(app.database_url, app.settings.home / "quality")
         say("erasing bronze")
         freed = erase_rows(app.bronze, plan, now=now)
         files = {

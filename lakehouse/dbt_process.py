@@ -14,8 +14,8 @@ from psycopg.pq import Conninfo
 from lakehouse.errors import StepFailed
 from lakehouse.promotion import CANDIDATE
 
-# jit: compiling the plans of a small build takes longer than running them. work_mem: the sort of a day of 330,000 readings
-# takes 90 MB.
+# jit: compiling the plans of a small build takes longer than running them. work_mem: the sort of a day of 330,000
+# readings takes 90 MB.
 SERVER_OPTIONS: Final = "-c jit=off -c work_mem=128MB -c maintenance_work_mem=256MB"
 # What its own script does; run as a module it would warn that it was imported before.
 DBT: Final = (sys.executable, "-c", "from dbt.cli.main import cli; cli()")

@@ -9,8 +9,9 @@ from psycopg.sql import SQL, Composed, Identifier
 from lakehouse.database import Connection
 from lakehouse.erasure import Plan, Target
 from lakehouse.promotion import drop_candidate
+from lakehouse.quality.results import forget_findings, forget_tenant
 
-SCHEMAS: Final = ("landing", "silver", "gold", "registry", "detection", "quality")
+SCHEMAS: Final = ("landing", "silver", "gold", "registry", "detection")
 REGISTER: Final = "erasures"
 
 TABLES: Final = """
@@ -132,7 +133,7 @@ def erase_tables(connection: Connection, plan: Plan) -> dict[str, int]:
         gone = {f"{s}.{n}": _execute(connection, _of_tenant(s, n), {"tenant_id": target.tenant_id}) for s, n in tables}
         connection.execute("delete from landing.telemetry_days")
         connection.execute(DAYS)
-        return gone
+        return gone | forget_tenant(connection, target.tenant_id)
     said = {
         **vars(target),
         "paths": sorted(plan.paths | {f"{channel}/{thread}" for channel, thread in plan.retold}),
@@ -147,6 +148,7 @@ def erase_tables(connection: Connection, plan: Plan) -> dict[str, int]:
     for name, statement in DOCUMENT.items():
         if _is_there(connection, name):
             gone[name] = _execute(connection, statement, said)
+    gone |= forget_findings(connection, target.tenant_id)
     return gone | {"registry.cursors": _prune_cursor(connection, target)}
 
 

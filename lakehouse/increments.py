@@ -102,7 +102,8 @@ def publish(connection: Connection) -> None:
     """What the build read is what gold was built from: called in the transaction that promotes its candidate."""
     connection.execute("delete from registry.promoted")
     connection.execute(
-        "insert into registry.promoted (table_name, delta_version) select table_name, upto_version from registry.increments"
+        "insert into registry.promoted (table_name, delta_version) "
+        "select table_name, upto_version from registry.increments"
     )
 
 

@@ -1,12 +1,13 @@
 """A candidate becomes what is served: one transaction, in which a reader sees the one or the other, never both.
 
-Rows are replaced where they differ and days are attached where they are new. Neither takes a lock that readers wait for,
-and a transaction that began before goes on seeing what it saw. Only a table whose columns changed, or whose days are all
-made anew, is swapped as a whole.
+Rows are replaced where they differ and days are attached where they are new. Neither takes a lock that readers wait
+for, and a transaction that began before goes on seeing what it saw. Only a table whose columns changed, or whose days
+are all made anew, is swapped as a whole.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import psycopg
 from psycopg.sql import SQL, Composed, Identifier, Literal
@@ -103,11 +104,12 @@ def drop_candidate(connection: Connection) -> None:
     connection.execute(SQL("drop schema if exists {} cascade").format(Identifier(CANDIDATE)))
 
 
-def patiently(step: Any) -> None:
+def patiently(step: Callable[[], None]) -> None:
     """Raises NotReady where readers were in the way each time."""
     for _ in range(ATTEMPTS):
         try:
-            return step()
+            step()
+            return
         except psycopg.errors.LockNotAvailable:
             continue
     raise NotReady(
@@ -147,7 +149,7 @@ def _hand_over_days(connection: Connection, table: Table) -> None:
             _replace_rows(connection, _in("gold_partitions", old[bound]), day)
             continue
         connection.execute(SQL("alter table {} detach partition {}").format(news, day))
-        connection.execute(SQL("alter table {} attach partition {} {}").format(parent, day, SQL(bound)))  # type: ignore[arg-type]  # as Postgres itself spelt it
+        connection.execute(SQL("alter table {} attach partition {} {}").format(parent, day, SQL(bound)))
 
 
 def _replace_rows(connection: Connection, served: Composed | Identifier, news: Composed | Identifier) -> None:

@@ -156,7 +156,9 @@ def _move(cursor: adbc.Cursor, bronze: Bronze, horizon: date, now: datetime) -> 
     put_history(bronze, horizon, {table: _rows(cursor, table, at) for table in HISTORY})
     load_history(cursor, bronze, horizon)
     crossing = _value(cursor, CROSSING, at)
-    gone = {table: int(_value(cursor, DELETE.format(table=table, before=before), at)) for table, before in TIMES.items()}
+    gone = {
+        table: int(_value(cursor, DELETE.format(table=table, before=before), at)) for table, before in TIMES.items()
+    }
     _drop_days(cursor, at)
     cursor.execute("insert into registry.retention (horizon, moved_at) values ($1, $2)", parameters=(horizon, now))
     if crossing:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from lakehouse.bronze import Bronze
 from lakehouse.database import Connection, connect
@@ -104,8 +104,11 @@ def build_candidate(
 
 
 def promote(database_url: str, build_id: int | None = None) -> int:
-    """Of the last build, where none is named; returns which. Raises NotReady where there is no candidate, where it is of
-    another build by now, and where queries hold the tables that it replaces."""
+    """Of the last build, where none is named; returns which.
+
+    Raises NotReady where there is no candidate, where it is of another build by now, and where queries hold the tables
+    that it replaces.
+    """
     with connect(database_url, autocommit=True) as connection, alone(connection):
         return _promote(connection, build_id)
 
@@ -185,8 +188,7 @@ def _start(connection: Connection, project_sha256: str, increment: Increment) ->
             "returning build_id",
             (project_sha256, increment.snapshot, increment.full, increment.as_of),
         ).fetchone()
-    assert row is not None  # an insert that returns
-    return int(str(row[0]))
+    return cast(tuple[int], row)[0]
 
 
 @contextmanager

@@ -186,7 +186,7 @@ class Fleet:
             self.builds[self.build_once()] += 1
 
     def build_once(self) -> str:
-        command = [sys.executable, "-m", "iotops.cli.main", "warehouse", "build"]
+        command = [sys.executable, "-m", "iotops.cli.main", "warehouse", "build", "--no-check"]
         with (self.home / "build.log").open("ab") as log:
             ended = subprocess.run(command, env=self.environment, stdout=log, stderr=log, check=False)
         return "failed" if ended.returncode else "done"

@@ -29,7 +29,7 @@ def server() -> Iterator[str]:
     with database.connect(url, autocommit=True) as connection:
         connection.execute("create database template_iotops")
     with database.connect(_database(url, "template_iotops")) as connection:
-        for package in ("lakehouse", "rag"):
+        for package in ("lakehouse", "lakehouse.quality", "lakehouse.anomalies", "rag"):
             database.apply_schema(connection, files(package).joinpath("schema.sql").read_text())
     yield url
     database.stop_embedded(home)

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from iotops.cli import (
+    anomalies,
     answer,
     ask,
     bronze,
@@ -14,6 +15,7 @@ from iotops.cli import (
     evaluate,
     index,
     ingest,
+    quality,
     quarantine,
     serve,
     simulate,
@@ -48,6 +50,8 @@ app.add_typer(bronze.app, name="bronze")
 ingest.app.command()(stream.stream)
 app.add_typer(ingest.app, name="ingest")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(quality.app, name="quality")
+app.add_typer(anomalies.app, name="anomalies")
 app.add_typer(erase.app, name="erase")
 
 

@@ -218,7 +218,7 @@ def _build(server: str, name: str, folder: Path, seed: int | None) -> Warehouse:
 
 
 def everything(bronze: Bronze) -> Rows:
-    """All that is said: the corrections of a day later among it, and a third of the rows once more, from other files."""
+    """All that is said: the corrections of a day later among it, and a third of the rows again, from other files."""
     rows = {"telemetry": readings(), "events": events(), "messages": messages(), "documents": documents(bronze)}
     again = {name: {"object_sha256": "f" * 64} for name in rows.keys() - {"documents"}}
     return {

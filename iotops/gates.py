@@ -1,0 +1,19 @@
+"""What must hold of new rows and of the candidate, beside dbt's tests, before gold is promoted."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from iotops.bootstrap import App
+
+
+def gates(app: App, *, now: datetime) -> Callable[[str], None]:
+    """Raises Refused, after an incident was opened, where a gate does not hold. Imports Great Expectations (5 s)."""
+
+    def pass_gates(database_url: str) -> None:
+        from lakehouse.quality.gates import stop_at_bronze, stop_at_gold
+
+        reports = app.settings.home / "quality"
+        stop_at_bronze(database_url, now=now, reports=reports)
+        stop_at_gold(database_url, now=now, reports=reports)
+
+    return pass_gates
