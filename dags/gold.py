@@ -41,7 +41,6 @@ class BuildGold(DbtBuildLocalOperator):  # type: ignore[misc]  # Cosmos ships no
             profile_config=ProfileConfig("iotops", "warehouse", profiles_yml_filepath=PROJECT / "profiles.yml"),
             invocation_mode=InvocationMode.SUBPROCESS,
             dbt_executable_path=str(Path(sys.executable).with_name("dbt")),
-            dbt_cmd_flags=["--exclude-resource-type", "unit_test"],
             install_deps=False,
             append_env=False,
             emit_datasets=False,
@@ -52,7 +51,7 @@ class BuildGold(DbtBuildLocalOperator):  # type: ignore[misc]  # Cosmos ships no
     def execute(self, context: "Context", **_: Any) -> dict[str, Any]:
         from iotops.bootstrap import bootstrap
         from iotops.gates import gates
-        from lakehouse.dbt_process import dbt_environment, read_results
+        from lakehouse.dbt_process import build_arguments, dbt_environment, read_results
         from lakehouse.warehouse import build_candidate, build_warehouse
 
         def with_cosmos(
@@ -60,7 +59,7 @@ class BuildGold(DbtBuildLocalOperator):  # type: ignore[misc]  # Cosmos ships no
         ) -> list[dict[str, Any]]:
             self.project_dir = str(dbt_project)
             self.env = dbt_environment(database_url, work)
-            self.full_refresh = full_refresh
+            self.dbt_cmd_flags = build_arguments(full_refresh=full_refresh)[1:]
             Thread(target=type(self).meanwhile, daemon=True).start()
             super(BuildGold, self).execute(context)
             return read_results(work)

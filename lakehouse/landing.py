@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +15,7 @@ from adbc_driver_postgresql import dbapi as adbc
 
 from lakehouse.archive import ROWS, midnight
 from lakehouse.bronze import TIME, Bronze
-from lakehouse.database import public_name
+from lakehouse.database import Connection, public_name
 from lakehouse.errors import DatabaseUnavailable, Refused, StepFailed
 from lakehouse.horizon import read_horizon, take_over
 from lakehouse.objects import ObjectStore
@@ -64,6 +64,13 @@ def land(database_url: str, bronze: Bronze) -> Landed:
         for table in LANDED_TABLES:
             rows[table], watermarks[table], older[table] = _land_table(connection, bronze, table)
     return Landed(rows, watermarks, {table: count for table, count in older.items() if count})
+
+
+def has_news(connection: Connection, bronze: Bronze) -> bool:
+    """Whether bronze has more than is landed; nothing is landed."""
+    rows = connection.execute("select table_name, delta_version from landing.watermarks").fetchall()
+    landed = dict(cast(list[tuple[str, int]], rows))
+    return any((bronze.version(table) or -1) != landed.get(table, -1) for table in LANDED_TABLES)
 
 
 def _land_table(connection: adbc.Connection, bronze: Bronze, table: str) -> tuple[int, int, int]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -10,10 +10,10 @@ from typing import Any, Final, cast
 
 from lakehouse.bronze import Bronze
 from lakehouse.database import Connection, connect
-from lakehouse.dbt_process import RunDbt, hash_project, run_dbt
+from lakehouse.dbt_process import RunDbt, dbt_at_hand, hash_project, run_dbt
 from lakehouse.errors import NotReady, WarehouseNotBuilt
 from lakehouse.increments import Increment, next_increment, publish, state
-from lakehouse.landing import Landed, land
+from lakehouse.landing import Landed, has_news, land
 from lakehouse.promotion import empty_candidate, patiently, promote_candidate
 
 # Two dbt processes on one database rename each other's tables away.
@@ -79,7 +79,7 @@ def build_warehouse(
     dbt: how dbt is started, by default `run_dbt`; Airflow's task starts it through Cosmos.
     """
     with connect(database_url, autocommit=True) as connection, alone(connection):
-        built = _build(connection, database_url, bronze, dbt_project, work, full, as_of, days, dbt or run_dbt)
+        built = _build(connection, database_url, bronze, dbt_project, work, full, as_of, days, dbt)
         if built.build_id is not None:
             if gate is not None:
                 gate(database_url)
@@ -100,7 +100,7 @@ def build_candidate(
 ) -> Built:
     """As `build_warehouse`, up to the candidate, which lies in the schema `gold_candidate` until the next build."""
     with connect(database_url, autocommit=True) as connection, alone(connection):
-        return _build(connection, database_url, bronze, dbt_project, work, full, as_of, days, dbt or run_dbt)
+        return _build(connection, database_url, bronze, dbt_project, work, full, as_of, days, dbt)
 
 
 def promote(database_url: str, build_id: int | None = None) -> int:
@@ -122,7 +122,24 @@ def _build(
     full: bool,
     as_of: datetime | None,
     days: Collection[date],
+    dbt: RunDbt | None,
+) -> Built:
+    with ExitStack() as stack:
+        if dbt is None and has_news(connection, bronze):
+            dbt = stack.enter_context(dbt_at_hand(database_url, dbt_project, work))
+        return _build_with(dbt or run_dbt, connection, database_url, bronze, dbt_project, work, full, as_of, days)
+
+
+def _build_with(
     dbt: RunDbt,
+    connection: Connection,
+    database_url: str,
+    bronze: Bronze,
+    dbt_project: Path,
+    work: Path,
+    full: bool,
+    as_of: datetime | None,
+    days: Collection[date],
 ) -> Built:
     landed = land(database_url, bronze)
     project_sha256 = hash_project(dbt_project)
