@@ -175,7 +175,7 @@ RULES: Final = (
     ),
     _day(
         "values are physically possible",
-        f"not ({IMPOSSIBLE})",
+        f"({IMPOSSIBLE}) is not true",
         OF_DEVICE + "order by abs(value) desc, ts limit 3",
         "correct the readings at their source and ingest them again: a reading that comes later stands",
         seen="value_min || ' to ' || value_max || coalesce(' ' || unit, '')",

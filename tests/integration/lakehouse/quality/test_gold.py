@@ -48,6 +48,7 @@ def test_rows_that_cannot_be_are_errors_and_named(world: World) -> None:
     put(world, "fct_readings", f"('inf', 'pump', 'flow', {at}, '-Infinity', 'l/s')")
     for tenant, metric, value in (("wet", "humidity", 120), ("acid", "ph", 40), ("north", "latitude", 95)):
         put(world, "fct_readings", f"('{tenant}', 'x', '{metric}', {at}, {value}, '%')")
+    put(world, "fct_readings", f"('many', 'taxi', 'count', {at}, 27598, null)")
     world.roll_up()
     put(world, "documents", "('acme', 'short', 'one', 0, 9)", "('other', 'none', '', 0, 0)")
     put(world, "documents", "('twice', 'd', 'one', 0, 3)", "('twice', 'd', 'one', 0, 3)")
