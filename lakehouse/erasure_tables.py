@@ -93,10 +93,10 @@ DOCUMENT: Final = {
 # Days on which only the tenant had readings, and moments at which only its rows were recorded, are told of no more.
 DAYS: Final = """
 with of_others as (
-    select dt, max(bronze_version) as delta_version, max(recorded_at) as recorded_at from landing.telemetry group by dt
+    select dt, max(bronze_version), min(recorded_at), max(recorded_at) from landing.telemetry group by dt
 )
 
-insert into landing.telemetry_days (day, delta_version, recorded_at) select * from of_others
+insert into landing.telemetry_days (day, delta_version, first_recorded_at, recorded_at) select * from of_others
 """
 
 

@@ -14,15 +14,21 @@ from adbc_driver_manager import Error as AdbcError
 from adbc_driver_postgresql import dbapi as adbc
 
 from lakehouse.archive import ROWS, midnight
-from lakehouse.bronze import TIME, Bronze
+from lakehouse.bronze import TIME, VERSION, Bronze
 from lakehouse.database import Connection, public_name
 from lakehouse.errors import DatabaseUnavailable, Refused, StepFailed
 from lakehouse.horizon import read_horizon, take_over
 from lakehouse.objects import ObjectStore
 
 LANDED_TABLES: Final = ("documents", "events", "messages", "telemetry")
-# Batches of bronze have some thousand rows; so many become one COPY (1 M rows of telemetry in 366 MB of memory).
+# Batches of bronze have some thousand rows; so many become one COPY, and the rest of their commit with them: 400,000
+# readings are 80 MB, of which three are in memory at once.
 CHUNK_ROWS: Final = 100_000
+MOST_ROWS: Final = 400_000
+# By the key of gold, which then has less to sort: 0.6 s in place of 1.0 s for a day of 334,000 readings.
+ORDER: Final = tuple((column, "ascending") for column in ("dt", "tenant_id", "device_id", "metric", "ts"))
+# Enough for the planner to see that a day's partition holds that day; 100 would take ten times as long.
+STATISTICS_TARGET: Final = 10
 # So much text is in memory at once, or that of one document, which is 20 MB at most.
 BATCH_BYTES: Final = 32 << 20
 BATCH_DOCUMENTS: Final = 500
@@ -89,7 +95,7 @@ def _land_table(connection: adbc.Connection, bronze: Bronze, table: str) -> tupl
         kept = _Kept(midnight(horizon) if horizon else None)
         chunks = kept.of(_chunks(news))
         if table == "telemetry":
-            chunks = _by_day(cursor, chunks, version)
+            chunks = _by_day(cursor, _ahead(chunk.sort_by(list(ORDER)) for chunk in chunks), version)
         rows = sum(
             cursor.adbc_ingest(table, part, mode="append", db_schema_name="landing")
             for part in _as_landed(table, chunks, bronze.objects)
@@ -132,20 +138,33 @@ class _Kept:
 def _by_day(cursor: adbc.Cursor, chunks: Iterator[pa.Table], version: int) -> Iterator[pa.Table]:
     """Makes the partition of each day that the chunks have rows of, and keeps which days these were."""
     there = _partitions(cursor)
-    days: dict[date, datetime] = {}
+    days: dict[date, tuple[datetime, datetime]] = {}
     for chunk in chunks:
-        for row in chunk.group_by("dt").aggregate([("recorded_at", "max")]).to_pylist():
-            day = row["dt"]
+        for row in chunk.group_by("dt").aggregate([("recorded_at", "min"), ("recorded_at", "max")]).to_pylist():
+            day, first, last = row["dt"], row["recorded_at_min"], row["recorded_at_max"]
             if day not in there:
                 _add_partition(cursor, day)
                 there.add(day)
-            days[day] = max(row["recorded_at_max"], days.get(day, row["recorded_at_max"]))
+            known = days.get(day, (first, last))
+            days[day] = (min(first, known[0]), max(last, known[1]))
         yield chunk
-    for day, recorded_at in days.items():
+    cursor.execute(f"set local default_statistics_target = {STATISTICS_TARGET}")
+    for day, recorded in days.items():
+        cursor.execute(f"analyze {_partition(day)}")
         cursor.execute(
-            "insert into landing.telemetry_days (day, delta_version, recorded_at) values ($1, $2, $3)",
-            parameters=(day, version, recorded_at),
+            "insert into landing.telemetry_days (day, delta_version, first_recorded_at, recorded_at) "
+            "values ($1, $2, $3, $4)",
+            parameters=(day, version, *recorded),
         )
+
+
+def _ahead(chunks: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The next chunk is made ready while Postgres takes in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, chunks, None)
+        while (chunk := coming.result()) is not None:
+            coming = pool.submit(next, chunks, None)
+            yield chunk
 
 
 def _partitions(cursor: adbc.Cursor) -> set[date]:
@@ -164,12 +183,16 @@ def _partitions(cursor: adbc.Cursor) -> set[date]:
 
 def _add_partition(cursor: adbc.Cursor, day: date) -> None:
     """Made beside the table and attached, which readers of other days do not wait for."""
-    name = f"landing.telemetry_{day:%Y%m%d}"
+    name = _partition(day)
     cursor.execute(f"create table {name} (like landing.telemetry including all)")
     cursor.execute(
         f"alter table landing.telemetry attach partition {name} "
         f"for values from ('{day}') to ('{day + timedelta(days=1)}')"
     )
+
+
+def _partition(day: date) -> str:
+    return f"landing.telemetry_{day:%Y%m%d}"
 
 
 def _as_landed(table: str, chunks: Iterator[pa.Table], objects: ObjectStore) -> Iterator[pa.Table]:
@@ -184,10 +207,12 @@ def _as_landed(table: str, chunks: Iterator[pa.Table], objects: ObjectStore) -> 
 def _chunks(rows: pa.RecordBatchReader) -> Iterator[pa.Table]:
     waiting: list[pa.RecordBatch] = []
     for batch in rows:
-        waiting.append(batch)
-        if sum(one.num_rows for one in waiting) >= CHUNK_ROWS:
+        count = sum(one.num_rows for one in waiting)
+        if count >= MOST_ROWS or (count >= CHUNK_ROWS and batch[VERSION.name][0] != waiting[-1][VERSION.name][-1]):
             yield pa.Table.from_batches(waiting)
             waiting = []
+        if batch.num_rows:
+            waiting.append(batch)
     if waiting:
         yield pa.Table.from_batches(waiting)
 

@@ -59,11 +59,12 @@ create table if not exists landing.telemetry (
 ) partition by range (dt);
 create index if not exists telemetry_bronze_version on landing.telemetry using brin (bronze_version);
 
--- Which days each landing of telemetry brought rows of, and when the latest of them was recorded.
+-- Which days each landing of telemetry brought rows of, and when the first and the latest of them were recorded.
 create table if not exists landing.telemetry_days (
-    day           date not null,
-    delta_version bigint not null,
-    recorded_at   timestamptz not null,
+    day               date not null,
+    delta_version     bigint not null,
+    first_recorded_at timestamptz not null,
+    recorded_at       timestamptz not null,
     primary key (day, delta_version)
 );
 

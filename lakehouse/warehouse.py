@@ -13,6 +13,7 @@ from lakehouse.database import Connection, connect
 from lakehouse.dbt_process import RunDbt, dbt_at_hand, hash_project, run_dbt
 from lakehouse.errors import NotReady, WarehouseNotBuilt
 from lakehouse.increments import Increment, next_increment, publish, state
+from lakehouse.insights import store_insights
 from lakehouse.landing import Landed, has_news, land
 from lakehouse.promotion import empty_candidate, patiently, promote_candidate
 
@@ -150,6 +151,7 @@ def _build_with(
     build_id = _start(connection, project_sha256, increment)
     started = time.monotonic()
     results = dbt(database_url, dbt_project, work, full_refresh=increment.full)
+    store_insights(connection, bronze)
     connection.execute("update registry.builds set built_at = now() where build_id = %s", (build_id,))
     kinds = [result["unique_id"].split(".")[0] for result in results]
     return Built(

@@ -1,50 +1,34 @@
 {{ config(indexes=[{'columns': ['tenant_id', 'device_id'], 'unique': true}]) }}
 
-with sighted as (
-
-    select tenant_id, device_id, site, model, first_ts, last_ts
-    from {{ ref('fct_device_sightings') }}
-    union all
-    select tenant_id, device_id, site, model, ts as first_ts, ts as last_ts
-    from {{ ref('fct_events') }}
-    where device_id is not null
-    union all
-    select tenant_id, device_id, site, model, first_ts, last_ts
-    from {{ ref('stg_retention__devices') }}
-
-),
-
-devices as (
+with seen as (
 
     select
         tenant_id,
-        device_id,
-        (array_agg(model order by last_ts desc, model) filter (where model is not null))[1] as model,
-        (array_agg(site order by last_ts desc, site) filter (where site is not null))[1] as site,
-        min(first_ts) as first_seen_at,
-        max(last_ts) as last_seen_at
-    from sighted
-    group by tenant_id, device_id
+        known_as as device_id,
+        min(valid_from) as first_seen_at,
+        max(last_reported_at) as last_seen_at
+    from {{ ref('dim_device_names') }}
+    group by tenant_id, known_as
 
 ),
 
-installed as (
+current_state as (
 
-    select tenant_id, device_id, firmware
-    from {{ ref('dim_device_firmware') }}
+    select tenant_id, device_id, firmware, site, model
+    from {{ ref('dim_device_history') }}
     where valid_to is null
 
 )
 
 select
-    devices.tenant_id,
-    devices.device_id,
-    devices.model,
-    devices.site,
-    installed.firmware,
-    devices.first_seen_at,
-    devices.last_seen_at
-from devices
-left join installed
-    on installed.tenant_id = devices.tenant_id
-    and installed.device_id = devices.device_id
+    seen.tenant_id,
+    seen.device_id,
+    current_state.model,
+    current_state.site,
+    current_state.firmware,
+    seen.first_seen_at,
+    seen.last_seen_at
+from seen
+left join current_state
+    on current_state.tenant_id = seen.tenant_id
+    and current_state.device_id = seen.device_id

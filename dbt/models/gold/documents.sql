@@ -37,7 +37,7 @@ changed as (
 ),
 
 -- The same bytes are the same text, whichever row of the manifest names them.
-texts as (
+landed as (
 
     select distinct on (tenant_id, object_sha256, byte_start, byte_end)
         tenant_id,
@@ -51,6 +51,15 @@ texts as (
             select tenant_id, object_sha256, byte_start, byte_end from changed
         )
     order by tenant_id, object_sha256, byte_start, byte_end
+
+),
+
+texts as (
+
+    select * from landed
+    union
+    select tenant_id, object_sha256, 0 as byte_start, octet_length(text) as byte_end, text
+    from {{ ref('int_insights__written') }}
 
 )
 

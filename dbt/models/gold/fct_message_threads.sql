@@ -4,8 +4,7 @@
 
 with messages as (
 
-    select * from {{ ref('int_messages__settled') }}
-    where not deleted
+    select * from {{ ref('fct_messages') }}
 
 ),
 
@@ -19,7 +18,10 @@ threads as (
         min(ts) as started_at,
         max(ts) as last_message_at,
         count(*) as message_count,
-        count(distinct author) as participant_count,
+        count(distinct participant_id) as participant_count,
+        coalesce(
+            array_agg(distinct participant_id) filter (where participant_id is not null), array[]::text[]
+        ) as participant_ids,
         max(recorded_at) as recorded_at
     from messages
     group by tenant_id, source, channel, thread_id

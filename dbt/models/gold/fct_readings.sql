@@ -6,7 +6,7 @@
 with of_day as (
 
     select * from {{ ref('int_readings__normalised') }}
-    where dt = '{{ var('day', '__day__') }}' and set_aside is null
+    where dt = '{{ var('day', '__day__') }}' and is_possible
 
 ),
 

@@ -2,28 +2,25 @@
 
 {{ config(materialized='by_key', unique_key=key, indexes=[{'columns': key, 'unique': true}]) }}
 
--- The days first: of landing, only their partitions are read.
-with news as (
+-- A day all of whose readings were recorded after it holds none that is stamped later than it was recorded; of the
+-- others the days are spelt out, as the planner leaves out partitions by constants only.
+{% set days = days_of_wrong_clocks() %}
 
-    select distinct tenant_id, dt, device_id, metric, ts
-    from {{ ref('int_readings__normalised') }}
-    where set_aside is not null
-        and {{ new_to_gold('telemetry') }}
-        and dt = any(array(
-            select day from {{ source('landing', 'telemetry_days') }}
-            where delta_version > (
-                select after_version from {{ source('registry', 'increments') }} where table_name = 'telemetry'
-            )
-        ))
+with suspect as (
+
+    select * from {{ ref('int_readings__normalised') }}
+    where not is_possible
+        and dt in ({{ days | join(', ') or 'null' }})
 
 ),
 
 said as (
 
-    select * from {{ ref('int_readings__normalised') }}
-    where set_aside is not null
-        and dt = any(array(select distinct dt from news))
-        and (tenant_id, device_id, metric, ts) in (select tenant_id, device_id, metric, ts from news)
+    select * from suspect
+    where (tenant_id, device_id, metric, ts) in (
+        select tenant_id, device_id, metric, ts from suspect
+        where {{ new_to_gold('telemetry') }}
+    )
 
 ),
 

@@ -151,6 +151,32 @@ ranged as (
         and ranges.kind = versions.kind
         and ranges.version_from = versions.version_from
 
+),
+
+-- An insight has no history: as facts change it is another one, and the former is gone.
+insights as (
+
+    select
+        tenant_id,
+        document_id,
+        'insight' as kind,
+        title,
+        object_sha256,
+        0::bigint as byte_start,
+        octet_length(text)::bigint as byte_end,
+        null as product,
+        null as version_from,
+        null as version_to,
+        recorded_at as valid_from,
+        null::timestamptz as valid_to,
+        recorded_at,
+        null as superseded_by,
+        'internal' as classification,
+        null as url
+    from {{ ref('int_insights__written') }}
+
 )
 
 select * from ranged
+union all
+select * from insights

@@ -27,6 +27,7 @@ with converted as (
 
 select
     *,
+    ts <= recorded_at + interval '5 minutes' and ts >= '2000-01-01 00:00+00' as is_possible,
     case
         when ts > recorded_at + interval '5 minutes' then 'clock ahead'
         when ts < '2000-01-01 00:00+00' then 'clock not set'

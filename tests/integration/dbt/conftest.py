@@ -1,6 +1,7 @@
 """Two databases over the same rows, some of them duplicates: landed all at once, and shuffled in three deliveries, with
 builds between them that were cut off."""
 
+import json
 import random
 import subprocess
 import uuid
@@ -94,6 +95,35 @@ def events() -> list[dict[str, Any]]:
         common | upgrade | {"event_id": "e1", "device_id": "pump-1", "row_number": 1},
         common | alarm | {"event_id": "e2", "device_id": None, "row_number": 2},
         common | alarm | {"event_id": "e3", "device_id": "valve-9", "row_number": 3},
+        *(
+            common | told | {"event_id": f"o{number}", "row_number": 10 + number}
+            for number, told in enumerate(operations())
+        ),
+    ]
+
+
+def operations() -> list[dict[str, Any]]:
+    """A renaming, settings, work, an incident with its alarm, and a CI run."""
+    told = [
+        (14, "valve-8", "alarm", {"code": "HOT", "value": 93.5}),
+        (16, "valve-9", "device_renamed", {"from": "valve-8", "to": "valve-9"}),
+        (17, "valve-9", "alarm_cleared", {"code": "HOT"}),
+        (3, "pump-2", "configuration_changed", {"interval": 60}),
+        (5, "pump-2", "configuration_changed", {"mode": "eco"}),
+        (6, "pump-2", "incident_opened", {"incident_id": "INC-1"}),
+        (6.1, "pump-2", "alarm", {"code": "STUCK"}),
+        (8, "pump-2", "incident_resolved", {"incident_id": "INC-1", "cause": "a worn seal"}),
+        (7, "pump-2", "maintenance_performed", {"component": "seal"}),
+        (9, None, "ci_run", {"repository": "r", "run_id": "7", "conclusion": "success"}),
+    ]
+    return [
+        {
+            "device_id": device_id,
+            "event_type": event_type,
+            "attributes": json.dumps(attributes),
+            "ts": START + timedelta(hours=hour),
+        }
+        for hour, device_id, event_type, attributes in told
     ]
 
 

@@ -1,0 +1,189 @@
+"""Bronze to gold beside a bare COPY of the same rows, the next day beside the whole, and one tenant's health.
+
+`python -m benchmarks.warehouse`: 10 million readings of 1,000 devices of 100 tenants, three metrics every half hour for
+70 days, as the simulator's devices send them; a Postgres of its own. `--days 7` tries it out.
+
+The bare COPY is binary, of the same Arrow batches, into one table without index that has the columns of
+gold.fct_readings. What it is compared with lands the rows, settles them by key, makes hours, days, sightings and every
+other table of gold, tests them and promotes them.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from adbc_driver_postgresql import dbapi as adbc
+
+from iotops.settings import REPOSITORY
+from lakehouse import database
+from lakehouse.bronze import TABLES, Bronze
+from lakehouse.database import start_embedded, stop_embedded
+from lakehouse.objects import open_objects
+from lakehouse.warehouse import Built, build_warehouse
+
+START: Final = datetime(2026, 7, 1, tzinfo=UTC)
+DEVICES, TENANTS, METRICS, INTERVAL = 1_000, 100, ("cpu_temperature", "latency", "signal"), timedelta(minutes=30)
+GOLD: Final = ("tenant_id", "device_id", "metric", "ts", "value", "unit", "firmware", "site", "model", "object_sha256")
+QUERIES: Final = 400
+HEALTH: Final = "select * from gold.mart_device_health where tenant_id = %s"
+
+
+def readings_of(day: int) -> pa.Table:
+    """In the order of time, as they come in; a file a tenant and day."""
+    stamps = int(timedelta(days=1) / INTERVAL)
+    stamp, device, metric = (
+        index.ravel() for index in np.meshgrid(*map(np.arange, (stamps, DEVICES, len(METRICS))), indexing="ij")
+    )
+    start = np.datetime64((START + timedelta(days=day)).replace(tzinfo=None), "us")
+    ts = start + stamp * np.timedelta64(INTERVAL) + (device % 1_700).astype("timedelta64[s]")
+    values = np.random.default_rng(day).normal(50, 4, len(ts)).round(2)
+    tenant = device % TENANTS
+    columns = {
+        "tenant_id": _named(tenant, [f"tenant-{number:03d}" for number in range(TENANTS)]),
+        "dt": pa.array(ts.astype("datetime64[D]")),
+        "device_id": _named(device, [f"gw-{number:04d}" for number in range(DEVICES)]),
+        "metric": _named(metric, METRICS),
+        "ts": pa.array(ts).cast(pa.timestamp("us", "UTC")),
+        "value": pa.array(values),
+        "unit": _named(metric, ["°C", "ms", "dBm"]),
+        "site": _named(device % 7, [f"site-{number}" for number in range(7)]),
+        "model": _named(device % 3, ["Meridian G5", "Meridian G6", "Meridian G7"]),
+        "firmware": _named((device + day // 30) % 4, ["2.6", "2.7", "3.0", "3.0.2"]),
+        "source": _named(np.zeros_like(device), ["files"]),
+        "object_sha256": _named(tenant, [f"{day:032x}{number:032x}" for number in range(TENANTS)]),
+        "row_number": pa.array(np.arange(len(ts))),
+        "recorded_at": pa.array(np.full(len(ts), start + np.timedelta64(25, "h"))).cast(pa.timestamp("us", "UTC")),
+    }
+    return pa.table(columns).select(TABLES["telemetry"].names).cast(TABLES["telemetry"])
+
+
+def _named(index: Any, names: Any) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int32)), pa.array(list(names))).cast(pa.string())
+
+
+def bare_copy(url: str, days: int) -> float:
+    """Seconds of the COPY alone: the batches are made between the parts that are timed."""
+    columns = [*GOLD, "recorded_at"]
+    types = {"ts": "timestamptz", "value": "double precision", "recorded_at": "timestamptz"}
+    with database.connect(url, autocommit=True) as connection:
+        connection.execute("drop table if exists public.bare")
+        spelt = ", ".join(f"{name} {types.get(name, 'text')}" for name in columns)
+        connection.execute(f"create table public.bare ({spelt})")
+    seconds = 0.0
+    with adbc.connect(url) as connection, connection.cursor() as cursor:
+        for day in range(days):
+            batch = readings_of(day).select(columns)
+            started = time.perf_counter()
+            cursor.adbc_ingest("bare", batch, mode="append", db_schema_name="public")
+            seconds += time.perf_counter() - started
+        started = time.perf_counter()
+        connection.commit()
+        seconds += time.perf_counter() - started
+    with database.connect(url, autocommit=True) as connection:
+        connection.execute("drop table public.bare")
+    return seconds
+
+
+def timed(step: Callable[[], Built]) -> tuple[Built, float]:
+    started = time.perf_counter()
+    return step(), time.perf_counter() - started
+
+
+def health(url: str) -> tuple[float, float, str]:
+    """Milliseconds of one tenant's devices, median and p95, on one connection as a server keeps them; and the plan."""
+    seconds = []
+    with database.connect(url, autocommit=True) as connection:
+        for number in range(QUERIES):
+            started = time.perf_counter()
+            rows = connection.execute(HEALTH, (f"tenant-{number % TENANTS:03d}",)).fetchall()
+            seconds.append(time.perf_counter() - started)
+            assert len(rows) == DEVICES // TENANTS
+        plan = connection.execute(f"explain (costs off) {HEALTH}", ("tenant-042",)).fetchall()
+    return (
+        1000 * statistics.median(seconds),
+        1000 * statistics.quantiles(seconds, n=20)[-1],
+        "\n".join(f"    {row[0]}" for row in plan),
+    )
+
+
+def slowest(work: Path, count: int = 6) -> str:
+    """What dbt itself measured."""
+    results = json.loads((work / "target" / "run_results.json").read_text())["results"]
+    first = sorted(results, key=lambda result: -result["execution_time"])[:count]
+    return ", ".join(f"{one['unique_id'].split('.')[2][:40]} {one['execution_time']:.1f} s" for one in first)
+
+
+def plan_of_a_day(url: str, work: Path, day: int) -> str:
+    """The plan of the model that settles readings, for one day."""
+    date = START + timedelta(days=day)
+    compiled = work / "target" / "compiled" / "iotops" / "models" / "gold" / "fct_readings.sql"
+    sql = compiled.read_text().replace("__day__", f"{date:%F}").replace("__next__", f"{date + timedelta(days=1):%F}")
+    with database.connect(url, autocommit=True) as connection:
+        connection.execute("set work_mem = '128MB'")
+        plan = connection.execute(f"explain (costs off) {sql}").fetchall()  # type: ignore[call-overload]
+    return "\n".join(f"    {str(row[0])[:140]}" for row in plan)
+
+
+@contextmanager
+def installation() -> Iterator[tuple[str, Path]]:
+    """The embedded server starts as another user where this one is root, who must be able to enter."""
+    folder = Path(tempfile.mkdtemp(prefix="iotops-bench-"))
+    folder.chmod(0o755)
+    try:
+        url = start_embedded(folder)
+        with database.connect(url) as connection:
+            database.apply_schema(connection, (REPOSITORY / "lakehouse" / "schema.sql").read_text())
+        yield url, folder
+    finally:
+        stop_embedded(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--days", type=int, default=70)
+    days = parser.parse_args().days
+    with installation() as (url, folder):
+        bronze = Bronze((folder / "bronze").as_uri(), open_objects((folder / "bronze").as_uri()))
+        rows = sum(bronze.append("telemetry", readings_of(day), []) and DEVICES * 144 for day in range(days))
+        print(
+            f"{rows:,} readings of {DEVICES:,} devices and {TENANTS} tenants on {days} days are in bronze", flush=True
+        )
+
+        def build() -> Built:
+            return build_warehouse(url, bronze, dbt_project=REPOSITORY / "dbt", work=folder / "dbt")
+
+        before = bare_copy(url, days)
+        print(f"bare COPY: {before:.1f} s, {rows / before:,.0f} rows a second", flush=True)
+        built, full = timed(build)
+        print(
+            f"bronze to gold: {full:.1f} s, {rows / full:,.0f} rows a second ({built.models} models, {built.tests} tests)"
+        )
+        print(f"  slowest: {slowest(folder / 'dbt')}", flush=True)
+        after = bare_copy(url, days)
+        print(f"bare COPY again: {after:.1f} s")
+        print(f"RATIO to a bare COPY: {(before + after) / 2 / full:.2f}", flush=True)
+        bronze.append("telemetry", readings_of(days), [])
+        built, increment = timed(build)
+        print(f"the next day: {increment:.1f} s, {built.days} day made anew")
+        print(f"  slowest: {slowest(folder / 'dbt')}")
+        print(f"  plan of its readings:\n{plan_of_a_day(url, folder / 'dbt', days)}")
+        print(f"SHARE of the whole: {100 * increment / full:.1f} %", flush=True)
+        median, p95, plan = health(url)
+        print(f"HEALTH of one tenant among {TENANTS}: median {median:.2f} ms, p95 {p95:.2f} ms\n{plan}")
+    os.sync()
+
+
+if __name__ == "__main__":
+    main()
