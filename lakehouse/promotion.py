@@ -43,6 +43,10 @@ join pg_class as c on c.oid = i.inhrelid
 where i.inhparent = to_regclass(%s)
 order by c.relname
 """
+ORPHANS: Final = """
+select relname from pg_class
+where relnamespace = to_regnamespace('gold_partitions') and relkind = 'r' and not relispartition
+"""
 # Rows are equal where their hashes and they themselves are, nulls included, whatever the key of the table is.
 LEFT_OVER: Final = SQL("""
 delete from {served} as old
@@ -100,8 +104,10 @@ def empty_candidate(connection: Connection) -> None:
 
 
 def drop_candidate(connection: Connection) -> None:
-    """Its days go with it, as they are partitions of its tables."""
+    """Its days go with it, as they are partitions of its tables; those of a build that was cut off are of none."""
     connection.execute(SQL("drop schema if exists {} cascade").format(Identifier(CANDIDATE)))
+    for (name,) in connection.execute(ORPHANS).fetchall():
+        connection.execute(SQL("drop table {}").format(_in("gold_partitions", str(name))))
 
 
 def patiently(step: Callable[[], None]) -> None:

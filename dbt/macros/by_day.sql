@@ -1,8 +1,8 @@
 {#
-  A table partitioned by day, of which a build computes only the touched days, each anew and whole.
+  A table partitioned by day, of which a build makes only the touched days, each anew and whole.
 
-  The model's SQL is of one day: it reads `{{ of_day('ts') }}`. Each day becomes a table of its own, filled without an
-  index and by a parallel plan, which an insert cannot have; promotion hands it over to the table that is served.
+  The model's SQL is of one day: it reads `{{ of_day('ts') }}`. It states what `make_days` fills the day's table with;
+  here that becomes a partition of the candidate. Promotion hands it over to the table that is served.
 
   Config: day_column (timestamptz or date), indexes (one of them unique: the key).
 #}
@@ -18,7 +18,7 @@
     {% set days = touched_days() %}
     {% for day in days %}
         {% call statement('day') -%}
-            {{ build_day(news, column, day) }}
+            {{ attach_day(news, day) }}
         {%- endcall %}
     {% endfor %}
     {% call statement('view') -%}
@@ -35,11 +35,70 @@
     {{ return({'relations': [this.incorporate(type='view')]}) }}
 {% endmaterialization %}
 
+{#
+  The tables of the touched days, each filled before it gets its constraints and index; every second day, so that two
+  threads share them. Nothing else is made: `by_day` takes them from `gold_partitions`.
+
+  Config: half (0 or 1).
+#}
+{% materialization make_days, adapter='postgres' %}
+    {{ run_hooks(pre_hooks) }}
+    {% call statement('main') %}select 1{% endcall %}
+    {% for day in touched_days() %}
+        {% if loop.index0 % 2 == config.require('half') %}
+            {% call statement('day') -%}
+                {%- set readings = table_of_day('fct_readings', day) %}
+                {%- set hours = table_of_day('fct_readings_hourly', day) %}
+                {{ fill_day('fct_readings', sql, day) }}
+                {{ fill_day('fct_readings_hourly', hours_of_a_day(readings), day) }}
+                {{ fill_day('fct_readings_daily', days_of_a_day(hours), day) }}
+                {{ fill_day('fct_device_sightings', sightings_of_a_day(readings), day) }}
+            {%- endcall %}
+        {% endif %}
+    {% endfor %}
+    {{ adapter.commit() }}
+    {{ return({'relations': []}) }}
+{% endmaterialization %}
+
+{% macro table_of_day(model_name, day) -%}
+    gold_partitions."{{ model_name }}_{{ day[0] | replace('-', '') }}_{{ invocation_id[:8] }}"
+{%- endmacro %}
+
+{# As the model's contract and config say: the columns in their order (rows are compared by position when a day is
+   replaced), what may not be null, the index. Attaching it then takes no look at its rows. #}
+{% macro fill_day(model_name, sql, day) -%}
+    {%- set node = graph.nodes['model.iotops.' ~ model_name] -%}
+    {%- set table = table_of_day(model_name, day) -%}
+    {%- set column = node.config.day_column -%}
+    {%- set bounds = bounds_of_day(node, day) -%}
+    create table {{ table }} as
+    select {{ node.columns.values() | map(attribute='name') | join(', ') }}
+    from ({{ on_day(sql, day) }}) as of_day;
+    alter table {{ table }}
+        {%- for name in required_columns(node) %} alter column {{ name }} set not null,{% endfor %}
+        add constraint of_day check ({{ column }} >= {{ bounds[0] }} and {{ column }} < {{ bounds[1] }});
+    {%- for index in node.config.indexes %}
+    create {{ 'unique ' if index.unique }}index on {{ table }} ({{ index.columns | join(', ') }});
+    {%- endfor %}
+{%- endmacro %}
+
+{% macro attach_day(news, day) -%}
+    {%- set bounds = bounds_of_day(model, day) -%}
+    alter table {{ news }} attach partition {{ table_of_day(this.identifier, day) }}
+        for values from ({{ bounds[0] }}) to ({{ bounds[1] }})
+{%- endmacro %}
+
+{# Midnights in UTC, or dates, as the column of the day is. #}
+{% macro bounds_of_day(node, day) -%}
+    {%- set midnight = '' if node.columns[node.config.day_column].data_type == 'date' else ' 00:00+00' -%}
+    {{ return(["'" ~ day[0] ~ midnight ~ "'", "'" ~ day[1] ~ midnight ~ "'"]) }}
+{%- endmacro %}
+
 {% macro where_not_touched(column, days) -%}
-    {%- set midnight = '' if model.columns[column].data_type == 'date' else ' 00:00+00' -%}
     where true
     {%- for day in days %}
-        and not ({{ column }} >= '{{ day[0] }}{{ midnight }}' and {{ column }} < '{{ day[1] }}{{ midnight }}')
+        {%- set bounds = bounds_of_day(model, day) %}
+        and not ({{ column }} >= {{ bounds[0] }} and {{ column }} < {{ bounds[1] }})
     {%- endfor %}
 {%- endmacro %}
 
@@ -58,22 +117,9 @@
     {{ return(sql | replace('__day__', day[0]) | replace('__next__', day[1])) }}
 {% endmacro %}
 
-{% macro build_day(news, column, day) -%}
-    {%- set name = this.identifier ~ '_' ~ day[0] | replace('-', '') -%}
-    {%- set table = 'gold_partitions."' ~ name ~ '_' ~ invocation_id[:8] ~ '"' -%}
-    {%- set midnight = '' if model.columns[column].data_type == 'date' else ' 00:00+00' -%}
-    create table {{ table }} as {{ get_select_subquery(on_day(sql, day)) }};
-    alter table {{ table }}
-        {%- for name in required_columns() %} alter column {{ name }} set not null,{% endfor %}
-        add constraint "{{ name }}_day"
-            check ({{ column }} >= '{{ day[0] }}{{ midnight }}' and {{ column }} < '{{ day[1] }}{{ midnight }}');
-    alter table {{ news }} attach partition {{ table }}
-        for values from ('{{ day[0] }}{{ midnight }}') to ('{{ day[1] }}{{ midnight }}')
-{%- endmacro %}
-
-{% macro required_columns() %}
+{% macro required_columns(node) %}
     {%- set names = [] -%}
-    {%- for column in model.columns.values() if column.constraints | selectattr('type', 'equalto', 'not_null') | list -%}
+    {%- for column in node.columns.values() if column.constraints | selectattr('type', 'equalto', 'not_null') | list -%}
         {%- do names.append(column.name) -%}
     {%- endfor -%}
     {{ return(names) }}

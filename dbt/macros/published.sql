@@ -12,11 +12,6 @@
     {{ return(relation.incorporate(path={'identifier': relation.identifier ~ '__new'})) }}
 {% endmacro %}
 
-{# A unit test puts made-up rows into the place of a model, and has no days and no table that is served. #}
-{% macro new_days_of(relation) %}
-    {{ return(relation if '__dbt__cte__' in relation | string else news_of(relation)) }}
-{% endmacro %}
-
 {# Generic tests of a model that is computed in parts read the new part: the rest was tested when it was new. #}
 {% macro get_where_subquery(relation) %}
     {%- set in_parts = namespace(found=false) -%}

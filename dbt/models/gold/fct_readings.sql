@@ -1,19 +1,8 @@
-{% set key = ['tenant_id', 'device_id', 'metric', 'ts'] %}
-{% set content = ['value', 'unit', 'firmware', 'site', 'model'] %}
+{{ config(
+    materialized='by_day',
+    day_column='ts',
+    indexes=[{'columns': ['tenant_id', 'device_id', 'metric', 'ts'], 'unique': true}]
+) }}
 
-{{ config(materialized='by_day', day_column='ts', indexes=[{'columns': key, 'unique': true}]) }}
-
-with of_day as (
-
-    select * from {{ ref('int_readings__normalised') }}
-    where dt = '{{ var('day', '__day__') }}' and is_possible
-
-),
-
-settled as (
-
-    {{ last_said('of_day', key, content) }}
-
-)
-
-select * from settled
+-- depends_on: {{ ref('int_readings__even_days') }}, {{ ref('int_readings__odd_days') }}
+{{ readings_of_a_day(ref('int_readings__normalised')) }}

@@ -19,6 +19,15 @@ START = datetime(2026, 10, 1, tzinfo=UTC)
 PROJECT = REPOSITORY / "dbt"
 
 
+DOCUMENTS = """
+create table gold_candidate.documents__new (
+    tenant_id text not null, document_id text not null, kind text, object_sha256 text, text text,
+    unique (tenant_id, document_id)
+);
+create view gold_candidate.documents as select * from gold_candidate.documents__new
+"""
+
+
 class FakeDbt:
     """dbt at its process boundary: makes what a build leaves for the next step, and keeps what it was asked."""
 
@@ -31,7 +40,7 @@ class FakeDbt:
         if self.fails:
             raise StepFailed("dbt build failed at test x (got 1 result)")
         with database.transaction(url) as connection:
-            connection.execute("create table gold_candidate.documents (document_id text)")
+            connection.execute(DOCUMENTS)
         return [{"unique_id": "model.iotops.documents", "status": "success"}]
 
 
