@@ -57,6 +57,8 @@ def run(dag: "DAG") -> dict[str, Any]:
     causes: dict[str, str] = {}
     for task in dag.tasks:
         _tell_failures(task, lambda context: causes.update({context["ti"].task_id: _one_line(context["exception"])}))
+    # No scheduler watches over this run; and `dag.test()` of 3.3.2 takes the alerts themselves for their ids.
+    dag.deadline = None
     started = time.perf_counter()
     outcome = dag.test()
     return {

@@ -8,6 +8,7 @@ _KINDS = (
     ("release_note", re.compile(r"\brelease notes?\b|\bchangelog\b", re.I)),
     ("manual", re.compile(r"\bmanuals?\b|\bdocumentation\b", re.I)),
     ("chat_thread", re.compile(r"\bchats?\b|\bslack\b|\bdiscuss\w*\b", re.I)),
+    ("insight", re.compile(r"\bincidents?\b|\bhealth\b|\bopen alerts?\b|\brollouts?\b", re.I)),
 )
 _BOUNDARY = re.compile(
     r"(?:[?;]\s+|,\s+and\s+|,\s+|\s+and\s+)(?=(?:also\s+)?(?:(?:in|on|at|to|from|for|with|by)\s+)?(?:what|why|how|which|who|whom|when|where|did|does|is|was)\b)",

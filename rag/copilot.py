@@ -29,6 +29,7 @@ from rag.lexical import Lexical
 from rag.lineage import Origin, trace
 from rag.measure import Measure, NotMeasured, Vocabulary, read_measure
 from rag.measuring import measure, read_vocabulary
+from rag.names import as_called_now
 from rag.receipts import Verification, check_span, verify_answer
 from rag.replacements import STATEMENT, find_replacements
 from rag.retriever import Filters, Hit, containing, retrieve
@@ -151,7 +152,7 @@ class Copilot:
         claims: list[Claim] = []
         gaps: list[str] = []
         retrieve_ms = 0.0
-        for clause in clauses(question.text):
+        for clause in clauses(as_called_now(question.text, scope.renamed)):
             asked = measure_in(clause, question, scope, vocabulary)
             found: Sequence[Claim] | NotMeasured
             if asked is None:
@@ -181,7 +182,7 @@ class Copilot:
                     best[hit.chunk_id] = hit
         hits = sorted(best.values(), key=lambda hit: (-hit.score, hit.chunk_id))
         kind = named_kind(clause)
-        return [hit for hit in hits if hit.kind == kind] or hits
+        return [hit for hit in hits if hit.kind == kind] or [hit for hit in hits if hit.kind != "insight"]
 
     def _quoted(
         self,
@@ -227,7 +228,7 @@ class Copilot:
             tenant_id=question.tenant_id,
             question=question.text,
             status="abstained" if not kept else "degraded" if faults else "answered",
-            text=_text(kept, gaps),
+            text=_text(kept, gaps, scope),
             claims=tuple(kept),
             index_version=version,
             as_of=question.as_of.isoformat() if question.as_of else None,
@@ -270,7 +271,9 @@ def measure_in(clause: str, question: Question, scope: Scope, vocabulary: Vocabu
 
 
 def _filters(question: Question, scope: Scope, version: str) -> Filters:
-    return Filters(readable(question.tenant_id), version, question.as_of, scope.releases)
+    """What gold counted is no instruction and no cause: a question that does not ask for it gets none of it."""
+    insights = any(named_kind(clause) == "insight" for clause in clauses(question.text))
+    return Filters(readable(question.tenant_id), version, question.as_of, scope.releases, insights=insights)
 
 
 def asked_of(clause: str, question: Question, scope: Scope) -> Asked:
@@ -289,21 +292,23 @@ def asked_of(clause: str, question: Question, scope: Scope) -> Asked:
         general=with_subject(general, [product] if product else []),
         bare=bare,
         known=_looked_up(scope),
-        devices=devices,
+        devices=scope.names or devices,
         day=f"{window.start:%Y-%m-%d}" if window and window.start else None,
     )
 
 
-def _text(claims: list[Claim], gaps: tuple[str, ...]) -> str:
-    """The claims, numbered as they are cited; what could not be answered, and why, at the end."""
+def _text(claims: list[Claim], gaps: tuple[str, ...], scope: Scope) -> str:
+    """The claims, numbered as they are cited; what could not be answered, and why, at the end. Between them, how a
+    device is called that the question calls by a former name."""
     said = [f"{claim.text} [{number}]" for number, claim in enumerate(claims, start=1)]
     left = [f"{'Not answered' if not claims else 'Not found'}: {gap}." for gap in dict.fromkeys(gaps)]
-    return "\n".join([*said, *left])
+    renamed = [f"{device.asked} was renamed and is called {device.device_id} now." for device in scope.renamed]
+    return "\n".join([*said, *renamed, *left])
 
 
 def _looked_up(scope: Scope) -> frozenset[str]:
     """Names that need not stand in the evidence, because they chose it."""
-    names = [scope.context.device_id, scope.context.product, scope.context.version, *scope.devices]
+    names = [scope.context.device_id, scope.context.product, scope.context.version, *scope.devices, *scope.names]
     return frozenset(name.lower() for name in names if name)
 
 

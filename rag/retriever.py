@@ -33,6 +33,7 @@ _VISIBLE: Final = """
     end
     and (%(releases)s::text[] is null or c.release_key is null or c.release_key = any(%(releases)s))
     and (%(product)s::text is null or c.product is null or c.product = %(product)s)
+    and (%(insights)s or c.kind <> 'insight')
 """
 
 # The graph is filtered after it is searched: it must go on until enough of what it finds may be seen.
@@ -80,6 +81,7 @@ class Filters:
     """as_of: None shows what is in force now; a time shows what was recorded and in force then.
     releases: keys `tenant|product|kind|version` that may be shown, None for all. Chunks of no product always may.
     product: only chunks of this product, and of none.
+    insights: whether what gold counted and told of its own facts may be shown.
     """
 
     tenants: Collection[str]
@@ -87,6 +89,7 @@ class Filters:
     as_of: datetime | None = None
     releases: Collection[str] | None = None
     product: str | None = None
+    insights: bool = True
 
 
 @dataclass(frozen=True)
@@ -198,4 +201,5 @@ def _parameters(filters: Filters) -> dict[str, Any]:
         "as_of": filters.as_of,
         "releases": None if filters.releases is None else sorted(filters.releases),
         "product": filters.product,
+        "insights": filters.insights,
     }

@@ -46,11 +46,33 @@ said as not materialized (
     from events
     where coalesce({{ content | join(', ') }}) is not null
     union all
-    select tenant_id, device_id, '' as series, valid_from as ts, valid_from as last_ts, firmware, null, null, recorded_at
-    from {{ ref('stg_retention__firmware') }}
+    select
+        names.tenant_id,
+        names.known_as as device_id,
+        '' as series,
+        retired.valid_from as ts,
+        retired.valid_from as last_ts,
+        retired.firmware,
+        null as site,
+        null as model,
+        retired.recorded_at
+    from {{ ref('stg_retention__firmware') }} as retired
+    inner join {{ ref('dim_device_names') }} as names
+        on {{ is_named('retired', 'retired.valid_from') }}
     union all
-    select tenant_id, device_id, '' as series, first_ts as ts, last_ts, null, site, model, null as recorded_at
-    from {{ ref('stg_retention__devices') }}
+    select
+        names.tenant_id,
+        names.known_as as device_id,
+        '' as series,
+        retired.first_ts as ts,
+        retired.last_ts,
+        null as firmware,
+        retired.site,
+        retired.model,
+        null as recorded_at
+    from {{ ref('stg_retention__devices') }} as retired
+    inner join {{ ref('dim_device_names') }} as names
+        on {{ is_named('retired', 'retired.first_ts') }}
 
 ),
 

@@ -69,12 +69,14 @@ device_lines as (
         title,
         1 as part,
         device_id as place,
-        device_id || coalesce(', a ' || model, '') || coalesce(' at ' || site, '')
-        || coalesce(', runs firmware ' || firmware, '')
+        'The health of ' || device_id || ' is ' || status || '. It is' || coalesce(' a ' || model, ' a device')
+        || coalesce(' at ' || site, '') || coalesce(' with firmware ' || firmware, '')
         || case is_newest_firmware_of_model
-            when true then ', the newest of its model in the fleet' when false then ', which is not the newest of its model' else ''
+            when true then ', the newest of its model in the fleet'
+            when false then ', which is not the newest of its model'
+            else ''
         end
-        || '. Its status is ' || status || '.' as line,
+        || '.' as line,
         'mart_device_health' as table_name,
         jsonb_build_object('device_id', device_id) as key,
         recorded_at
@@ -86,8 +88,8 @@ device_lines as (
         devices.title,
         2,
         {{ utc_text('alerts.opened_at') }} || alerts.alert_id,
-        'Since ' || {{ minute_text('alerts.opened_at') }} || ' an alert of severity ' || alerts.severity || ' is open'
-        || coalesce(': ' || alerts.message, '') || '.',
+        devices.device_id || ' has had an open alert of severity ' || alerts.severity || ' since '
+        || {{ minute_text('alerts.opened_at') }} || coalesce(': ' || alerts.message, '') || '.',
         'fct_alerts',
         jsonb_build_object('alert_id', alerts.alert_id),
         alerts.recorded_at
@@ -104,7 +106,7 @@ device_lines as (
         title,
         3,
         device_id,
-        'It was last heard of at ' || {{ minute_text('last_seen_at') }} || '.',
+        device_id || ' was last heard of at ' || {{ minute_text('last_seen_at') }} || '.',
         'mart_device_health',
         jsonb_build_object('device_id', device_id),
         recorded_at
@@ -117,7 +119,7 @@ device_lines as (
         devices.title,
         4,
         {{ utc_text('incidents.opened_at') }} || incidents.incident_id,
-        'Incident of ' || {{ minute_text('incidents.opened_at') }} || ': ' || incidents.name || ', '
+        devices.device_id || ' had an incident at ' || {{ minute_text('incidents.opened_at') }} || ': ' || incidents.name || ', '
         || case
             when incidents.resolved_at is null then 'not resolved'
             else 'resolved at ' || {{ minute_text('incidents.resolved_at') }}
@@ -138,7 +140,7 @@ device_lines as (
         devices.title,
         5,
         '',
-        'These are the latest of ' || incidents.of_device_count || ' incidents in 30 days.',
+        'These are the latest of ' || incidents.of_device_count || ' incidents of ' || devices.device_id || ' in 30 days.',
         'mart_device_health',
         jsonb_build_object('device_id', devices.device_id),
         incidents.recorded_at

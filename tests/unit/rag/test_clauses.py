@@ -1,4 +1,4 @@
-from rag.clauses import clauses
+from rag.clauses import clauses, named_kind
 
 
 def test_each_part_that_begins_with_a_question_word_stands_alone() -> None:
@@ -26,3 +26,10 @@ def test_what_asks_nothing_belongs_to_what_follows() -> None:
 def test_a_list_of_nouns_is_not_taken_apart() -> None:
     question = "Which sites, devices and models report temperature and humidity?"
     assert clauses(question) == [question.rstrip("?")]
+
+
+def test_only_what_asks_for_facts_that_gold_counted_names_insights() -> None:
+    assert named_kind("Which incidents did pump-001 have?") == "insight"
+    assert named_kind("What is the health of pump-001?") == "insight"
+    assert named_kind("Who has to agree before firmware is rolled back?") is None
+    assert named_kind("What does the runbook say of the incident?") == "runbook"
