@@ -48,9 +48,11 @@ plants: .venv/.dev ## Plant each bug of docs/reliability.md into a copy, and see
 	$(BIN)/python -m tests.plants
 
 .PHONY: bench
-bench: .venv/.dev ## Ratios of the stream and of HTTP ingest, each beside a bare one
+bench: .venv/.dev ## Ratios of stream, HTTP ingest and warehouse, each beside a bare one; anomalies scored
 	$(BIN)/python -m benchmarks.stream
 	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.warehouse
+	$(BIN)/python -m benchmarks.anomalies --seeds 301-310
 
 .PHONY: lint
 lint: .venv/.dev ## ruff, mypy and import-linter

@@ -31,6 +31,22 @@ select
         select string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' order by a.attnum)
         from pg_attribute as a
         where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+    ),
+    concat_ws(
+        ', ',
+        (
+            select string_agg(a.attname, ' ' order by a.attnum)
+            from pg_attribute as a
+            where a.attrelid = c.oid and a.attnum > 0 and a.attnotnull
+        ),
+        (
+            select string_agg(said, ', ' order by said)
+            from pg_index as i
+            cross join lateral (
+                select i.indisunique || ' ' || substring(pg_get_indexdef(i.indexrelid) from ' USING .*') as said
+            ) as index
+            where i.indrelid = c.oid
+        )
     )
 from pg_class as c
 where c.relnamespace = to_regnamespace(%s) and c.relkind in ('r', 'p') and not c.relispartition
@@ -47,12 +63,13 @@ ORPHANS: Final = """
 select relname from pg_class
 where relnamespace = to_regnamespace('gold_partitions') and relkind = 'r' and not relispartition
 """
-# Rows are equal where their hashes and they themselves are, nulls included, whatever the key of the table is.
+# By what is stored (`*=`): 1.0 and 1.00 are equal numbers, and would be two hashes of the content. The hash is what a
+# join can use.
 LEFT_OVER: Final = SQL("""
 delete from {served} as old
 where not exists (
     select from {news} as new
-    where hash_record_extended(new, 0) = hash_record_extended(old, 0) and new is not distinct from old
+    where hash_record_extended(new, 0) = hash_record_extended(old, 0) and new *= old
 )
 """)
 MISSING: Final = SQL("""
@@ -61,7 +78,7 @@ select new.*
 from {news} as new
 where not exists (
     select from {served} as old
-    where hash_record_extended(new, 0) = hash_record_extended(old, 0) and new is not distinct from old
+    where hash_record_extended(new, 0) = hash_record_extended(old, 0) and new *= old
 )
 """)
 OF_KEYS: Final = SQL("delete from {served} as served where ({key}) in (select {key} from {keys})")
@@ -69,12 +86,13 @@ OF_KEYS: Final = SQL("delete from {served} as served where ({key}) in (select {k
 
 @dataclass(frozen=True)
 class Table:
-    """name: without the suffix of a model that is computed in parts."""
+    """name: without the suffix of a model that is computed in parts. rules: what may not be null, and the indexes."""
 
     name: str
     relation: str
     partitioned: bool
     columns: str
+    rules: str
 
 
 def promote_candidate(connection: Connection, *, full: bool) -> None:
@@ -85,7 +103,7 @@ def promote_candidate(connection: Connection, *, full: bool) -> None:
     candidates = _tables(connection, CANDIDATE)
     for table in candidates:
         old = served.get(table.name)
-        if old is None or old.columns != table.columns or (full and table.partitioned):
+        if old is None or old.columns != table.columns or (full and (table.partitioned or old.rules != table.rules)):
             _swap(connection, table, old)
         elif table.partitioned:
             _hand_over_days(connection, table)
@@ -125,10 +143,10 @@ def patiently(step: Callable[[], None]) -> None:
 
 
 def _tables(connection: Connection, schema: str) -> list[Table]:
-    rows = cast(list[tuple[str, str, str]], connection.execute(TABLES, (schema,)).fetchall())
+    rows = cast(list[tuple[str, str, str, str]], connection.execute(TABLES, (schema,)).fetchall())
     return [
-        Table(name.removesuffix(NEWS), name, kind == "p", columns)
-        for name, kind, columns in rows
+        Table(name.removesuffix(NEWS), name, kind == "p", columns, rules)
+        for name, kind, columns, rules in rows
         if not name.endswith(GONE)
     ]
 

@@ -172,7 +172,9 @@ def _promote(connection: Connection, build_id: int | None) -> int:
         "from registry.builds order by build_id desc limit 1"
     ).fetchone()
     if row is None or not row[2] or build_id not in (None, row[0]):
-        raise NotReady("the candidate is not there, or of another build by now: run 'iotops warehouse build'")
+        raise NotReady(
+            "there is no candidate that may be promoted, or it is of another build by now: run 'iotops warehouse build'"
+        )
     last, full = int(str(row[0])), bool(row[1])
     if row[3]:
         return last
@@ -185,6 +187,15 @@ def _promote(connection: Connection, build_id: int | None) -> int:
 
     patiently(step)
     return last
+
+
+def withdraw(database_url: str) -> None:
+    """The last build's candidate was refused: it stays to be looked at, and no promotion takes it."""
+    with connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "update registry.builds set built_at = null "
+            "where build_id = (select max(build_id) from registry.builds) and finished_at is null"
+        )
 
 
 def snapshot(connection: Connection) -> str:
