@@ -20,7 +20,7 @@ from lakehouse.quality.report import write_all
 from lakehouse.scrubbing import scrub
 from lakehouse.tenants import list_tenants, require_tenant
 from lakehouse.warehouse import alone, build_warehouse
-from rag.erasure import erase_index, erase_lexical
+from rag.erasure import documents_of, erase_index, erase_lexical
 from rag.indexing import BUILD_LOCK, active_version, build_index, promote
 
 SCHEMAS: Final = ("landing", "silver", "gold", "registry", "detection", "quality", "search", "copilot")
@@ -165,7 +165,9 @@ def _no_builds(app: App) -> Iterator[None]:
 def _erase_served(app: App, plan: Plan) -> dict[str, int]:
     target = plan.target
     with database.transaction(app.database_url) as connection:
-        documents = None if target.is_tenant else document_ids(connection, plan)
+        documents = None
+        if not target.is_tenant:
+            documents = document_ids(connection, plan) | documents_of(connection, target.tenant_id, plan.unnamed)
         return {**erase_index(connection, target.tenant_id, documents), **erasure_tables.erase_tables(connection, plan)}
 
 

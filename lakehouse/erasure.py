@@ -73,6 +73,10 @@ class Plan:
     def containers(self) -> list[str]:
         return sorted(sha256 for sha256, what in self.objects.items() if what == CONTAINER)
 
+    @property
+    def unnamed(self) -> list[str]:
+        return sorted(sha256 for sha256, what in self.objects.items() if what == UNNAMED)
+
 
 _TELLING: Final = ("documents", "quarantine", "messages")
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Mapping
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -36,6 +37,7 @@ class Search:
         self._instants = {(row["message_id"], row["ts"]) for row in told}
         self._ids = {row["message_id"] for row in told}
         self._told = {_line(row) for row in told}
+        self._traces = {_trace(tenant_id, row) for row in told}
         self._texts = [text for row in own if row["extraction"] != EXTRACTION for text in self._lines_of(row)]
 
     def holds_lines(self, sha256: str) -> bool:
@@ -68,7 +70,9 @@ class Search:
     def holds(self, sha256: str) -> bool:
         """For what no row names."""
         data = self._read(sha256) or b""
-        return any(line in data for line in self._texts) or self._holds_messages(sha256)
+        if any(text in data for text in (*self._texts, *self._traces)):
+            return True
+        return self._holds_messages(sha256)
 
     def _lines_of(self, row: Row) -> list[bytes]:
         text = self._read(row["object_sha256"]) or b""
@@ -135,6 +139,14 @@ def _dataset(bronze: Bronze, table: str) -> pa_dataset.Dataset:
 def _line(row: Row) -> bytes:
     (conversation,) = conversations([{**row, "deleted": False}])
     return conversation.text.encode().rstrip(b"\n")
+
+
+def _trace(tenant_id: str, row: Row) -> bytes:
+    """What an incident's line in gold, and the texts that gold writes of incidents, tell of a message."""
+    if row["author"] is None:
+        return f"a message in {row['channel']}".encode()
+    name = json.dumps(["participant", tenant_id, row["author"]], ensure_ascii=False)
+    return f"p-{sha256(name.encode()).hexdigest()[:20]} wrote in {row['channel']}".encode()
 
 
 def _export(row: Row) -> str | None:

@@ -55,6 +55,13 @@ where d.tenant_id = %(tenant_id)s
     and md5(json_build_array(d.tenant_id, d.source, d.path, d.object_sha256, ordinal)::text) = %(document_id)s
 """
 
+# Of an incident, that a message was written.
+TELLING: Final = """
+delete from {table}
+where tenant_id = %(tenant_id)s and source = %(source)s
+    and (channel, message_id) in (select * from unnest(%(channels)s::text[], %(messages)s::text[]))
+"""
+
 # Statements for one document, by what they count as. Those on gold run only where it was built.
 DOCUMENT: Final = {
     "landing.documents": """
@@ -74,7 +81,29 @@ DOCUMENT: Final = {
         delete from silver.int_documents__versioned
         where tenant_id = %(tenant_id)s and document_id = any(%(lines)s)
     """,
-    "gold.documents": "delete from gold.documents where tenant_id = %(tenant_id)s and document_id = any(%(lines)s)",
+    "silver.int_insights__stated": """
+        delete from silver.int_insights__stated
+        where tenant_id = %(tenant_id)s and path in (
+            select path from silver.int_insights__written
+            where tenant_id = %(tenant_id)s and object_sha256 = any(%(unnamed)s)
+        )
+    """,
+    "silver.int_insights__written": """
+        delete from silver.int_insights__written
+        where tenant_id = %(tenant_id)s and object_sha256 = any(%(unnamed)s)
+    """,
+    "gold.fct_insight_facts": """
+        delete from gold.fct_insight_facts
+        where tenant_id = %(tenant_id)s and document_id in (
+            select document_id from gold.documents
+            where tenant_id = %(tenant_id)s and kind = 'insight' and object_sha256 = any(%(unnamed)s)
+        )
+    """,
+    "gold.documents": """
+        delete from gold.documents
+        where tenant_id = %(tenant_id)s
+            and (document_id = any(%(lines)s) or kind = 'insight' and object_sha256 = any(%(unnamed)s))
+    """,
     "gold.releases": """
         delete from gold.releases as r
         where r.tenant_id = %(tenant_id)s and not exists (
@@ -83,6 +112,22 @@ DOCUMENT: Final = {
                 and d.version_from is not distinct from r.version
         )
     """,
+    "gold.fct_messages": """
+        delete from gold.fct_messages
+        where tenant_id = %(tenant_id)s and source = %(source)s
+            and (
+                channel || '/' || thread_id = any(%(paths)s)
+                or (channel, message_id) in (select * from unnest(%(channels)s::text[], %(messages)s::text[]))
+            )
+    """,
+    "gold.dim_participants": """
+        delete from gold.dim_participants as p
+        where p.tenant_id = %(tenant_id)s and not exists (
+            select from gold.fct_messages as m where (m.tenant_id, m.participant_id) = (p.tenant_id, p.participant_id)
+        )
+    """,
+    "gold.fct_incident_events": TELLING.format(table="gold.fct_incident_events"),
+    "gold.mart_incident_timeline": TELLING.format(table="gold.mart_incident_timeline"),
     "gold.fct_message_threads": """
         delete from gold.fct_message_threads
         where tenant_id = %(tenant_id)s and source = %(source)s and channel || '/' || thread_id = any(%(paths)s)
@@ -143,6 +188,8 @@ def erase_tables(connection: Connection, plan: Plan) -> dict[str, int]:
         "copied": [sha256 for _, sha256 in sorted(plan.copies)],
         "channels": [channel for channel, _ in sorted(plan.messages)],
         "messages": [message_id for _, message_id in sorted(plan.messages)],
+        # Texts that gold wrote, among them.
+        "unnamed": plan.unnamed,
     }
     gone = {}
     for name, statement in DOCUMENT.items():

@@ -24,7 +24,8 @@ from lakehouse.landing import connected, locked_watermark, transaction
 from lakehouse.warehouse import alone, build_warehouse
 
 # What the device tables of gold are made from, of the time before the horizon. `valid_from` of a stretch that goes on
-# beyond it is kept, so it never moves.
+# beyond it is kept, so it never moves. Both under the name of today, as the event that told of a renaming may go. That
+# one is told again long after it is no report: it lies after the last that gold knows under the name.
 KNOWN: Final = {
     "device_firmware": """
 select tenant_id, device_id, firmware, valid_from, recorded_at
@@ -32,7 +33,7 @@ from gold.dim_device_firmware
 where valid_from < $1
 """,
     "device_sightings": """
-with sighted as (
+with reported as (
     select tenant_id, device_id, site, model, first_ts, last_ts from gold.fct_device_sightings
     where day < ($1 at time zone 'UTC')::date
     union all
@@ -40,9 +41,15 @@ with sighted as (
     union all
     select tenant_id, device_id, site, model, first_ts, last_ts from landing.retired_devices
 )
-select tenant_id, device_id, site, model, min(first_ts) as first_ts, max(last_ts) as last_ts
-from sighted
-group by tenant_id, device_id, site, model
+select n.tenant_id, n.known_as as device_id, r.site, r.model, min(r.first_ts) as first_ts, max(r.last_ts) as last_ts
+from reported as r
+join gold.dim_device_names as n
+    on n.tenant_id = r.tenant_id
+    and n.device_id = r.device_id
+    and n.valid_from <= r.first_ts
+    and (n.valid_to > r.first_ts or n.valid_to is null)
+    and n.last_reported_at >= r.first_ts
+group by n.tenant_id, n.known_as, r.site, r.model
 """,
 }
 # What places a row before the horizon, which is a midnight (UTC): an hour and a day are wholly on one side of it.
@@ -69,13 +76,10 @@ where i.inhparent = any(array[
 ]::regclass[])
     and to_date(substring(c.relname from '_(\d{8})'), 'YYYYMMDD') < ($1 at time zone 'UTC')::date
 """
-# An event whose time was corrected from one side of the horizon to the other: gold is to forget what landing forgets.
-CROSSING: Final = """
-select exists (
-    select 1 from landing.events group by tenant_id, event_id having min(ts) < $1 and max(ts) >= $1
-)
-"""
-FULL_BUILD: Final = "insert into registry.builds (project_sha256) values ('')"  # the next one is of all tables
+# Alerts, incidents and maintenance are made of all events: the next build reads those that stayed as if all were new.
+# So it finds one whose time was corrected from one side of the horizon to the other, too, which gold is to forget as
+# landing does.
+READ_AGAIN: Final = "delete from registry.promoted where table_name = 'events'"
 UNBUILT: Final = """
 select count(*)
 from landing.watermarks as landed
@@ -123,7 +127,7 @@ def apply_retention(
 
     build()
     horizon, retired = _retire(database_url, bronze, day_before(now, policy.hot_days), now)
-    build()  # does nothing, unless an event crossed the horizon
+    build()  # does nothing, unless rows were retired
     if policy.warm_days is None:
         return Retained(horizon, retired)
     archived = archive_older(bronze, min(horizon, day_before(now, policy.warm_days)))
@@ -155,14 +159,13 @@ def _move(cursor: adbc.Cursor, bronze: Bronze, horizon: date, now: datetime) -> 
     at = (midnight(horizon),)
     put_history(bronze, horizon, {table: _rows(cursor, table, at) for table in HISTORY})
     load_history(cursor, bronze, horizon)
-    crossing = _value(cursor, CROSSING, at)
     gone = {
         table: int(_value(cursor, DELETE.format(table=table, before=before), at)) for table, before in TIMES.items()
     }
     _drop_days(cursor, at)
     cursor.execute("insert into registry.retention (horizon, moved_at) values ($1, $2)", parameters=(horizon, now))
-    if crossing:
-        cursor.execute(FULL_BUILD)
+    if any(gone.values()):
+        cursor.execute(READ_AGAIN)
     return gone
 
 

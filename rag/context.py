@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from lakehouse.database import Connection
 from lakehouse.tenants import readable
 from rag.answer import Context, Question
+from rag.names import Device, all_names, named
+from rag.windows import find_window
 
 _WORD = re.compile(r"[^\s,;?!()\"']+")
 _TRAILING = ".:"
@@ -26,13 +28,6 @@ where tenant_id = any(%(tenants)s)
 """
 
 _ASKS_FOR_RELEASE = re.compile(r"\b(?:which|what)\b(?:\W+\w+){0,4}?\W+(?:firmware|release|version)\b", re.I)
-
-DEVICES = """
-select device_id, model
-from gold.dim_devices
-where tenant_id = %(tenant_id)s and lower(device_id) = any(%(words)s)
-order by device_id
-"""
 
 FIRMWARE = """
 select firmware
@@ -69,13 +64,16 @@ class Release:
 class Scope:
     """What a question may draw on.
 
-    devices: the devices of the tenant that the question names, and the one given with it.
+    devices: the devices of the tenant that the question names, and the one given with it, as they are called today.
+    renamed: those that it calls by a former name. names: all names of the devices.
     releases: keys (see `release_key`) of the releases that may be cited; documents of no product always may.
     """
 
     context: Context
     devices: tuple[str, ...]
     releases: frozenset[str]
+    renamed: tuple[Device, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def release_key(tenant_id: str, product: str, kind: str, version: str | None) -> str:
@@ -94,7 +92,8 @@ def resolve_scope(connection: Connection, question: Question) -> Scope:
     """
     releases = known_releases(connection, question)
     devices = named_devices(connection, question)
-    device_id = next(iter(devices), None) if len(devices) == 1 else None
+    called = {device.device_id: device for device in devices}
+    (device,) = called.values() if len(called) == 1 else (None,)
     product = question.context.product or named_product(question.text, releases)
     versions = (
         [question.context.version] if question.context.version else named_versions(question.text, releases, product)
@@ -102,19 +101,23 @@ def resolve_scope(connection: Connection, question: Question) -> Scope:
     history = not question.context.version and _ASKS_FOR_RELEASE.search(question.text) is not None
     if history:  # the release that the text names is what was wrong, not what the answer is about
         versions = []
-    if device_id:
-        product = product or devices[device_id]
+    if device:
+        product = product or device.model
         if (
             not versions
-            and same_name(product, devices[device_id])
-            and (installed := firmware(connection, question, device_id))
+            and same_name(product, device.model)
+            and (installed := firmware(connection, question, device.today))
         ):
             versions = [installed]
     if versions and not product:
         product = only_product_with(versions, releases)
-    context = Context(question.context.device_id or device_id, product, versions[-1] if versions else None)
+    device_id = device.device_id if device else question.context.device_id
     return Scope(
-        context, tuple(devices), frozenset(r.key for r in allowed(releases, product, versions, history=history))
+        Context(device_id, product, versions[-1] if versions else None),
+        tuple(called),
+        frozenset(r.key for r in allowed(releases, product, versions, history=history)),
+        tuple(one for one in devices if one.asked != one.device_id),
+        (all_names(connection, question.tenant_id, tuple(called), question.as_of) if called else None) or tuple(called),
     )
 
 
@@ -126,22 +129,23 @@ def known_releases(connection: Connection, question: Question) -> list[Release]:
     )
 
 
-def named_devices(connection: Connection, question: Question) -> dict[str, str | None]:
-    """Device id → model, for each device of the tenant that is given with the question or stands in its text."""
+def named_devices(connection: Connection, question: Question) -> list[Device]:
+    """Each device of the tenant that is given with the question or stands in its text, by any name that it had."""
     words = {
         word.rstrip(_TRAILING).lower().removesuffix("'s").removesuffix("’s") for word in _WORD.findall(question.text)
     }
     if question.context.device_id:
         words = {question.context.device_id.lower()}
-    rows = connection.execute(DEVICES, {"tenant_id": question.tenant_id, "words": sorted(words)})
-    return {str(device_id): None if model is None else str(model) for device_id, model in rows}
+    window = find_window(question.text, question.now)
+    until = window.end if window else None
+    return named(connection, question.tenant_id, words, until=until, as_of=question.as_of)
 
 
 def unknown_devices(connection: Connection, question: Question, scope: Scope) -> list[str]:
     """Names formed like the tenant's device ids (`pump-` and a number, where pump-001 exists) that are none of them."""
     if question.context.device_id and not scope.devices:
         return [question.context.device_id]
-    known = {device.lower() for device in scope.devices}
+    known = {device.lower() for device in (*scope.devices, *(one.asked for one in scope.renamed))}
     names = {word.lower() for word in re.findall(r"\b[A-Za-z][\w-]*?\d+\b", question.text)} - known
     stems = {name: re.sub(r"\d+$", "", name) for name in names}
     rows = connection.execute(SIBLINGS, {"tenant_id": question.tenant_id, "stems": sorted(set(stems.values()))})

@@ -41,6 +41,10 @@ where (%(whole)s and tenant_id = %(tenant_id)s)
     )
 """
 DOCUMENTS_OF: Final = "select distinct document_id from search.chunks where tenant_id = %s"
+DOCUMENTS_OF_OBJECTS: Final = """
+select distinct document_id from search.chunks
+where tenant_id = %(tenant_id)s and object_sha256 = any(%(objects)s)
+"""
 OBJECTS_OF: Final = """
 select object_sha256 from landing.telemetry where tenant_id = %(tenant_id)s
 union
@@ -54,6 +58,12 @@ class Lexical:
 
     rebuilt: int
     removed: int
+
+
+def documents_of(connection: Connection, tenant_id: str, objects: Collection[str]) -> set[str]:
+    """In any version of the index, also those that gold has no more."""
+    said = {"tenant_id": tenant_id, "objects": sorted(objects)}
+    return {str(name) for (name,) in connection.execute(DOCUMENTS_OF_OBJECTS, said).fetchall()}
 
 
 def erase_index(connection: Connection, tenant_id: str, documents: Collection[str] | None) -> dict[str, int]:

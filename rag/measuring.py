@@ -10,7 +10,8 @@ from psycopg.rows import dict_row
 
 from lakehouse.database import Connection
 from rag.answer import Claim, RowsCitation
-from rag.measure import Measure, NotMeasured, Vocabulary
+from rag.measure import Measure, NotMeasured, Subject, Vocabulary
+from rag.names import all_names, by_name, names_in_gold
 from rag.windows import Window
 from rag.wording import of_what, sentence, what
 
@@ -26,6 +27,7 @@ UNIT = "min(unit) as unit, count(distinct unit) as units"
 CONDITIONS = {
     "tenant_id": "tenant_id = %(tenant_id)s",
     "devices": "device_id = any(%(devices)s)",
+    "reported_as": "reported_as = any(%(reported_as)s)",
     "metric": "metric = %(metric)s",
     "event_type": "event_type = %(event_type)s",
     "site": "site = %(site)s",
@@ -47,7 +49,7 @@ from gold.dim_devices
 where {condition}"""
 
 NEWEST = """select device_id, metric, ts, value, unit, 1 as rows
-from gold.fct_readings
+from {source}
 where {condition}
 order by ts desc, device_id
 limit 1"""
@@ -55,7 +57,7 @@ limit 1"""
 NEWEST_OF_EACH = """select device_id, ts, value, unit, 1 as rows
 from (
   select distinct on (device_id) device_id, ts, value, unit
-  from gold.fct_readings
+  from {source}
   where {condition}
   order by device_id, ts desc
 ) newest
@@ -69,6 +71,11 @@ group by device_id
 order by value {direction}, device_id
 limit 1"""
 
+TABLES: dict[Subject, str] = {
+    "readings": "gold.fct_readings",
+    "events": "gold.fct_events",
+    "devices": "gold.dim_devices",
+}
 METRICS = "select distinct metric from gold.fct_readings_daily where tenant_id = %(tenant_id)s"
 SITES = "select distinct site from gold.dim_devices where tenant_id = %(tenant_id)s and site is not null"
 MODELS = "select distinct model from gold.dim_devices where tenant_id = %(tenant_id)s and model is not null"
@@ -91,8 +98,13 @@ def measure(
     if isinstance(kept, NotMeasured):
         return kept
     asked = kept
-    condition, params = conditions(tenant_id, asked, as_of)
-    sql = select(asked, condition)
+    names = reported_as(connection, tenant_id, asked, as_of)
+    stated = asked
+    if as_of and asked.subject == "devices":
+        stated = replace(asked, devices=names_in_gold(connection, tenant_id, asked.devices, as_of))
+    condition, params = conditions(tenant_id, stated, as_of, names)
+    source = source_of(TABLES[asked.subject], is_by_name=names is not None, params=params)
+    sql = select(asked, condition, source)
     rows = run(connection, sql, params)
     if not rows or not rows[0].get("rows"):
         return NotMeasured(f"there are no {what(asked)} for {of_what(asked)}")
@@ -106,7 +118,7 @@ def measure(
         value=_value(rows[0]),
         rows_sha256=rows_sha256(rows),
         snapshot=snapshot,
-        bronze=bronze(connection, asked, params),
+        bronze=bronze(connection, source, params),
     )
     return (Claim(sentence(asked, rows[0]), (citation,)),)
 
@@ -123,12 +135,28 @@ def in_postgres(asked: Measure, horizon: date | None) -> Measure | NotMeasured:
     return asked
 
 
-def conditions(tenant_id: str, asked: Measure, as_of: datetime | None) -> tuple[str, dict[str, Any]]:
+def reported_as(
+    connection: Connection, tenant_id: str, asked: Measure, as_of: datetime | None
+) -> tuple[str, ...] | None:
+    """See `all_names`. None also where rows are not told apart by device."""
+    if asked.subject == "devices" or not (asked.devices or asked.by_device):
+        return None
+    return all_names(connection, tenant_id, asked.devices, as_of)
+
+
+def source_of(table: str, *, is_by_name: bool, params: dict[str, Any]) -> str:
+    return by_name(table, is_as_of="as_of" in params) if is_by_name else table
+
+
+def conditions(
+    tenant_id: str, asked: Measure, as_of: datetime | None, names: tuple[str, ...] | None = None
+) -> tuple[str, dict[str, Any]]:
     """The `where` clause of a measure and its parameters. Times go in as text, so that a receipt is plain JSON."""
     window = asked.window if asked.subject != "devices" else None
     values: dict[str, Any] = {
         "tenant_id": tenant_id,
         "devices": list(asked.devices) or None,
+        "reported_as": list(names or ()) or None,
         "metric": asked.metric,
         "event_type": asked.event_type,
         "site": asked.site,
@@ -147,16 +175,16 @@ def where(params: dict[str, Any]) -> str:
     return "\n  and ".join(CONDITIONS[name] for name in params)
 
 
-def select(asked: Measure, condition: str) -> str:
+def select(asked: Measure, condition: str, source: str) -> str:
     """The statement of a measure: one row, with the value, how many rows it stands on, and their unit."""
     direction = "asc" if asked.least else "desc"
     if asked.subject == "devices":
         return (INSTALLED if asked.function == "firmware" else DEVICES).format(condition=condition)
     if asked.function == "latest":
-        return (NEWEST_OF_EACH if asked.by_device else NEWEST).format(condition=condition, direction=direction)
-    source, columns = "gold.fct_events", "count(*) as value, count(*) as rows"
+        newest = NEWEST_OF_EACH if asked.by_device else NEWEST
+        return newest.format(source=source, condition=condition, direction=direction)
+    columns = "count(*) as value, count(*) as rows"
     if asked.subject == "readings":
-        source = "gold.fct_readings"
         columns = f"{EXPRESSIONS[asked.function]} as value, count(*) as rows, {UNIT}"
     if asked.by_device:
         return BY_DEVICE.format(columns=columns, source=source, condition=condition, direction=direction)
@@ -178,12 +206,11 @@ def _canonical(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def bronze(connection: Connection, asked: Measure, params: dict[str, Any]) -> tuple[str, ...]:
+def bronze(connection: Connection, source: str, params: dict[str, Any]) -> tuple[str, ...]:
     """SHA-256 of each raw object that the rows in scope came from."""
-    if asked.subject == "devices":
+    if source == TABLES["devices"]:
         return ()
-    table = "gold.fct_events" if asked.subject == "events" else "gold.fct_readings"
-    rows = run(connection, f"select distinct object_sha256 from {table}\nwhere {where(params)}\norder by 1", params)
+    rows = run(connection, f"select distinct object_sha256 from {source}\nwhere {where(params)}\norder by 1", params)
     return tuple(str(row["object_sha256"]) for row in rows)
 
 

@@ -7,7 +7,7 @@ from lakehouse.database import Connection
 from lakehouse.errors import Misused, UnknownAnswer, UnknownDocument
 from lakehouse.tenants import readable
 from rag.answer import Answer, RowsCitation
-from rag.measuring import run, where
+from rag.measuring import run, source_of, where
 
 MOST_POINTS = 2000  # a chart of 1,000 pixels shows no more; longer series are drawn by the hour
 
@@ -19,7 +19,7 @@ where document_id = %(document_id)s and tenant_id = any(%(tenants)s)
 
 READINGS = f"""
 select device_id, ts, value, unit
-from gold.fct_readings
+from {{source}}
 where {{where}}
 order by ts desc
 limit {MOST_POINTS + 1}
@@ -27,7 +27,7 @@ limit {MOST_POINTS + 1}
 
 HOURS = f"""
 select device_id, date_trunc('hour', ts, 'UTC') as ts, avg(value) as value, min(unit) as unit
-from gold.fct_readings
+from {{source}}
 where {{where}}
 group by device_id, date_trunc('hour', ts, 'UTC')
 order by 2 desc
@@ -87,9 +87,11 @@ def read_series(connection: Connection, answer: Answer, claim: int, citation: in
     metric = cited.params.get("metric")
     if not metric or "gold.fct_readings" not in cited.sql:
         return Series(metric, None, False, ())
-    rows = run(connection, READINGS.format(where=where(cited.params)), cited.params)
+    source = source_of("gold.fct_readings", is_by_name="dim_device_names" in cited.sql, params=cited.params)
+    said = {"source": source, "where": where(cited.params)}
+    rows = run(connection, READINGS.format(**said), cited.params)
     hourly = len(rows) > MOST_POINTS
     if hourly:
-        rows = run(connection, HOURS.format(where=where(cited.params)), cited.params)
+        rows = run(connection, HOURS.format(**said), cited.params)
     points = tuple(Point(str(r["device_id"]), r["ts"], float(r["value"])) for r in reversed(rows))
     return Series(metric, rows[0]["unit"] if rows else None, hourly, points)

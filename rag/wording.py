@@ -8,7 +8,8 @@ from rag.measure import Measure
 def sentence(asked: Measure, row: dict[str, Any]) -> str:
     """Of the one row that the statement of `asked` returned."""
     if asked.function == "firmware":
-        return f"{row['device_id']} runs firmware {row['value']}, first seen at {row['ts']:%Y-%m-%d %H:%M} UTC."
+        device = asked.devices[0] if len(asked.devices) == 1 else row["device_id"]
+        return f"{device} runs firmware {row['value']}, first seen at {row['ts']:%Y-%m-%d %H:%M} UTC."
     unit = row.get("unit") if asked.function != "count" else None
     number = _number(row["value"]) + (f" {unit}" if unit else "")
     if asked.subject == "devices":

@@ -3,9 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, time
+from functools import reduce
+from operator import or_
 from typing import Any, Final, cast
 
-from lakehouse.bronze import Bronze
+import pyarrow.compute as pc
+
+from lakehouse.bronze import Bronze, equals
 from lakehouse.database import Connection, connect
 from lakehouse.errors import NotFound, Refused
 from lakehouse.lineage import gold_rows
@@ -13,8 +17,10 @@ from lakehouse.lineage.arrivals import Arrival
 from lakehouse.lineage.bronze_rows import Range, matching, within
 from lakehouse.lineage.declared import (
     DECLARED,
+    FACTS,
     INSTANT,
     Document,
+    Fact,
     Object,
     Origin,
     Said,
@@ -37,6 +43,12 @@ ARRIVALS: Final = 10
 THROUGH: Final = 10
 DEEPEST: Final = 3
 OBJECT_TABLES: Final = ("telemetry", "events", "messages", "documents")
+NAMES: Final = """
+select device_id, valid_from, valid_to
+from gold.dim_device_names
+where tenant_id = %s and known_as = %s
+order by valid_from, device_id
+"""
 EPOCH: Final = datetime(1, 1, 1, tzinfo=UTC)
 FOREVER: Final = datetime(9999, 12, 31, tzinfo=UTC)
 
@@ -90,7 +102,10 @@ def _by(inquiry: Inquiry, gold: GoldRow, origin: Origin, depth: int) -> Trace:
     if isinstance(origin, Said):
         return trace_statements(inquiry, gold, origin, SHOWN)
     if isinstance(origin, Document):
-        return trace_document(inquiry, gold)
+        is_written = gold.row["kind"] == "insight"
+        return _through(inquiry, gold, FACTS, depth) if is_written else trace_document(inquiry, gold)
+    if isinstance(origin, Fact):
+        return _fact(inquiry, gold, depth)
     if isinstance(origin, Through):
         return _through(inquiry, gold, origin, depth)
     if isinstance(origin, Object):
@@ -102,7 +117,11 @@ def _by(inquiry: Inquiry, gold: GoldRow, origin: Origin, depth: int) -> Trace:
 
 
 def _summed(inquiry: Inquiry, gold: GoldRow, origin: Summed) -> Trace:
-    predicate = matching(gold.tenant_id, {name: gold.row[name] for name in origin.key})
+    values = {name: gold.row[name] for name in origin.key}
+    if origin.by_names:
+        predicate = _of_device(inquiry, gold.tenant_id, values.pop("device_id")) & matching(gold.tenant_id, values)
+    else:
+        predicate = matching(gold.tenant_id, values)
     span = _bounds(gold.row, origin.span) if origin.span else None
     if span:
         predicate &= within("ts", *span)
@@ -114,6 +133,16 @@ def _summed(inquiry: Inquiry, gold: GoldRow, origin: Summed) -> Trace:
     standing = _standing(inquiry, gold, origin.key, span or (EPOCH, FOREVER))
     counted = [replace(one, standing=standing.pop(one.object_sha256, 0)) for one in ranges]
     return replace(_parts(inquiry, gold, counted), faults=_miscounted(gold, origin.counted, counted, standing))
+
+
+def _of_device(inquiry: Inquiry, tenant_id: str, device_id: str) -> pc.Expression:
+    """Under each of its names, while that meant this device."""
+    rows = cast(
+        list[tuple[str, datetime, datetime | None]],
+        inquiry.connection.execute(NAMES, (tenant_id, device_id)).fetchall(),
+    )
+    each = [equals("device_id", name) & within("ts", begin, end or FOREVER) for name, begin, end in rows]
+    return reduce(or_, each, pc.scalar(False))
 
 
 def _standing(inquiry: Inquiry, gold: GoldRow, key: Sequence[str], span: tuple[datetime, datetime]) -> dict[str, int]:
@@ -155,28 +184,38 @@ def _arrivals(inquiry: Inquiry, tenant_id: str, one: Range) -> tuple[Arrival, ..
 
 
 def _through(inquiry: Inquiry, gold: GoldRow, origin: Through, depth: int) -> Trace:
-    if not depth:
-        return Trace(gold, inquiry.built_from, notes=(f"gold.{origin.table} is not followed further",))
     span = (origin.time, *_bounds(gold.row, origin.span)) if origin.span else None
     rows = [
         row
-        for values in _named(gold.row, origin.on)
+        for values in _named(gold.row, origin)
         for row in gold_rows.select(inquiry.connection, origin.table, values, limit=SHOWN + 1, span=span)
     ]
-    origins = origins_of(inquiry.connection, origin.table)
+    return _followed(inquiry, gold, origin.table, rows, depth)
+
+
+def _fact(inquiry: Inquiry, gold: GoldRow, depth: int) -> Trace:
+    table, values = gold.row["table_name"], {"tenant_id": gold.tenant_id, **gold.row["key"]}
+    return _followed(inquiry, gold, table, gold_rows.select(inquiry.connection, table, values, limit=1), depth)
+
+
+def _followed(inquiry: Inquiry, gold: GoldRow, table: str, rows: Sequence[Mapping[str, Any]], depth: int) -> Trace:
+    if not depth:
+        return Trace(gold, inquiry.built_from, notes=(f"gold.{table} is not followed further",))
+    origins = origins_of(inquiry.connection, table)
     traces = [
-        _trace(inquiry, gold_rows.of_row(inquiry.connection, origin.table, row), origins, depth - 1)
-        for row in rows[:THROUGH]
+        _trace(inquiry, gold_rows.of_row(inquiry.connection, table, row), origins, depth - 1) for row in rows[:THROUGH]
     ]
-    return Trace(gold, inquiry.built_from, through=tuple(traces), found={f"rows of {origin.table}": len(rows)})
+    return Trace(gold, inquiry.built_from, through=tuple(traces), found={f"rows of {table}": len(rows)})
 
 
-def _named(row: Mapping[str, Any], on: Mapping[str, str]) -> list[dict[str, Any]]:
+def _named(row: Mapping[str, Any], origin: Through) -> list[dict[str, Any]]:
     """The keys that the row names, of its own tenant: one, none where a part of it is null, several where it is a list.
 
     A release without a version is one of documents without a version: there null is a value.
     """
-    values = {"tenant_id": row["tenant_id"], **{there: row[here] for there, here in on.items()}}
+    on = origin.on
+    stated = {there: None if row[here] == origin.absent else row[here] for there, here in on.items()}
+    values = {"tenant_id": row["tenant_id"], **stated}
     lists = [name for name, value in values.items() if isinstance(value, list)]
     if lists:
         return [{**values, lists[0]: one} for one in values[lists[0]]]

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,9 @@ MANUAL = {
     "large": "zqlargeone",
     "refused": "zqbadone",
 }
-CHAT = {"text": "zqchatone", "author": "zqauthorone", "answer": "zqreplyone"}
+AUTHOR = "zqauthorone"
+PARTICIPANT = sha256(json.dumps(["participant", "acme", AUTHOR]).encode()).hexdigest()[:20]
+CHAT = {"text": "zqchatone", "author": AUTHOR, "answer": "zqreplyone", "participant": f"p-{PARTICIPANT}"}
 TENANT = {
     "device": "zqdeviceone", "value": "731918.2736455", "refused": "zqrefusedone", "event": "zqeventone",
     "html": "zqhtmlone", "git": "zqgitone", "other message": "zqstayone", "other document": "zqpumpone",
@@ -177,7 +180,8 @@ def write(folder: Path, tenant_id: str) -> None:
     (folder / "telemetry" / "a.csv").write_text("\n".join(rows) + "\n")
     event = {"event_id": "e1", "event_type": "alarm", "device_id": device, "ts": "2026-10-01T00:00:00Z"}
     event["message"] = TENANT["event"] if mine else "pressure"
-    (folder / "telemetry" / "events.jsonl").write_text(json.dumps(event) + "\n")
+    incident = {"event_id": "e2", "event_type": "incident_opened", "device_id": device, "ts": "2025-10-03T13:30:00Z"}
+    (folder / "telemetry" / "events.jsonl").write_text(f"{json.dumps(event)}\n{json.dumps(incident)}\n")
     if not mine:
         line = {"channel": "ops", "message_id": "1", "ts": "2026-10-01T00:00:00Z", "text": f"Leak {OTHERS['message']}"}
         (folder / "chats" / "a.jsonl").write_text(json.dumps(line) + "\n")
@@ -189,7 +193,9 @@ def write(folder: Path, tenant_id: str) -> None:
     manual += f"{words} {MANUAL['large']}\n"
     (folder / "documents" / f"{MANUAL['path']}.md").write_text(manual)
     export(
-        folder / "chats" / "first.zip", said(f"Leak {CHAT['text']}", ROOT, "U1"), said("Lunch?", "1759500600.000100")
+        folder / "chats" / "first.zip",
+        said(f"Leak {CHAT['text']} {TENANT['device']}", ROOT, "U1"),
+        said("Lunch?", "1759500600.000100"),
     )
 
 
@@ -197,7 +203,7 @@ def grow(folder: Path) -> None:
     """The message becomes a thread, so an older text of its day holds it; and the manual has a second version."""
     export(
         folder / "chats" / "second.zip",
-        said(f"Leak {CHAT['text']}", ROOT, "U1", thread_ts=ROOT),
+        said(f"Leak {CHAT['text']} {TENANT['device']}", ROOT, "U1", thread_ts=ROOT),
         said(f"Closed {CHAT['answer']}", "1759500060.000100", thread_ts=ROOT),
         said("Lunch?", "1759500600.000100"),
         said(f"Yes {TENANT['other message']}", "1759500700.000100"),
@@ -248,6 +254,9 @@ def test_the_search_finds_what_was_planted_wherever_it_is_kept(world: World) -> 
         assert where in kept[CHAT["text"]], where
     for needle in (MANUAL["path"], CHAT["text"], TENANT["device"]):
         assert ".parquet" in kept[needle]
+    for where in ("gold.fct_incident_events", "gold.dim_participants", "gold.fct_insight_facts", "search.chunks_"):
+        assert where in kept[CHAT["participant"]], where
+    assert "acme/objects/" in kept[CHAT["participant"]]
     for needle in (MANUAL["text"], CHAT["text"], TENANT["answer"]):
         assert "copilot.answers" in kept[needle]
     assert "connectors/git/" in kept[TENANT["git"]]
@@ -295,7 +304,9 @@ def test_what_went_and_what_is_left_to_do_is_told(world: World) -> None:
     document, thread = world.erased["document"], world.erased["thread"]
     assert (document.rows["bronze.documents"], document.rows["bronze.quarantine"]) == (2, 1)
     assert sorted(document.objects.values()) == ["refused bytes", "text or raw file", "text or raw file"]
-    assert document.embedded == thread.embedded == world.erased["tenant"].embedded == 0
+    # What gold tells of an incident is another text without the message; and of a firmware, when the days that it has
+    # run are counted up to what the other tenant sent last.
+    assert (document.embedded, thread.embedded, world.erased["tenant"].embedded) == (0, 1, 1)
     assert "clear 'ops/1759500000.000100'" in thread.describe()
     assert world.erased["tenant"].to_json()["files"]["files of the write-ahead log removed"] > 0
 

@@ -1,6 +1,6 @@
 """Hot to warm: what leaves Postgres, what must not change by it, and that bronze gives the same again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -20,10 +20,11 @@ from lakehouse.content import content_hashes
 from lakehouse.errors import ObjectStoreUnavailable, StepFailed
 from lakehouse.ingest import ingest_documents, ingest_telemetry
 from lakehouse.landing import Landed, land
+from lakehouse.lineage import gold_rows
 from lakehouse.objects import FolderStore
 from lakehouse.retention import TIMES, Policy, Retained, apply_retention
 from lakehouse.warehouse import build_warehouse
-from rag.answer import Question
+from rag.answer import Answer, Question
 from rag.indexing import build_index, promote
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -55,10 +56,36 @@ def readings(first: float, last: float) -> list[str]:
     ]
 
 
+# One device is renamed on day 2, before it is retired, and once more on day 4, when half of it was. Another is never
+# heard of under its later name; that is told again two days after it.
+RENAMED = {
+    "readings": [
+        *(f"old-0,flow,{at(days)},1,3.0,north,R" for days in (0, 1.5, 2)),
+        *(f"new-0,flow,{at(days)},1,3.1,north,R" for days in (2.75, 3.5, 4.25)),
+        f"gone-0,flow,{at(0)},1,3.0,north,R",
+    ],
+    "renamings": [
+        f"r1,device_renamed,{at(2.5)},new-0,old-0,new-0",
+        f"r2,device_renamed,{at(1)},gone-0,gone-0,gone-1",
+        f"r3,device_renamed,{at(3)},gone-0,gone-0,gone-1",
+    ],
+}
+LATE_READINGS = [f"newest-0,flow,{at(days)},1,3.1,west,R" for days in (4.75, 5.5)]
+LATE_RENAMING = [f"r4,device_renamed,{at(4.5)},newest-0,new-0,newest-0"]
+LATE_EVENTS = [
+    f"late-alarm,alarm,{at(4.4)},pump-0,,",
+    f"late-clearing,alarm_cleared,{at(5.2)},pump-0,,",
+    f"late-incident,incident_opened,{at(4.4)},pump-1,,",
+    f"late-work,maintenance_performed,{at(4.4)},pump-2,,",
+]
+RETIRED_EVENTS = ("late-alarm", "late-incident", "late-work")
+
+
 def ingest(app: App, folder: Path, name: str, rows: list[str], kind: str = "readings", now: datetime = NOW) -> None:
     head = {
         "readings": "device_id,metric,ts,value,firmware,site,model",
         "events": "event_id,event_type,ts,device_id,firmware,site",
+        "renamings": "event_id,event_type,ts,device_id,from,to",
     }
     folder.mkdir(exist_ok=True)
     file = folder / f"{name}.csv"
@@ -97,6 +124,14 @@ def tables(app: App, *names: str) -> Rows:
         }
 
 
+def holders(app: App, needles: Iterable[str]) -> dict[str, set[str]]:
+    """Of each text the tables of gold that have it in a row."""
+    with database.connect(app.database_url) as connection:
+        names = [f"gold.{name}" for (name,) in connection.execute(gold_rows.TABLES)]
+    told = {name: repr(rows) for name, rows in tables(app, *names).items()}
+    return {needle: {name for name, rows in told.items() if needle in rows} for needle in needles}
+
+
 def identifier(name: str) -> psycopg.sql.Identifier:
     return psycopg.sql.Identifier(*name.split("."))
 
@@ -129,6 +164,8 @@ class Life:
     interrupted: list[dict[str, str]] = field(default_factory=list)
     rebuilt: Replayed | None = None
     answer_ids: list[str] = field(default_factory=list)
+    holders: list[dict[str, set[str]]] = field(default_factory=list)
+    renamed: Answer | None = None
 
 
 GOLD = ("gold.fct_readings", "gold.fct_readings_hourly", "gold.fct_events", *(f"gold.{name}" for name in DEVICES))
@@ -140,6 +177,7 @@ def life(new_app: Callable[[Path], App], tmp_path_factory: pytest.TempPathFactor
     life = Life(new_app(folder / "home"))
     app = life.app
     grow(app, folder / "files")
+    life.renamed = app.copilot.ask(Question("How many flow readings did old-0 have?", "default", NOW))
     life.answer_ids += [ask(app, text, NOW - DAY) for text in (AVERAGE, f"{AVERAGE} on 2026-10-06")]
     life.gold.append(tables(app, *GOLD))
     life.older.append(older(app, 4))
@@ -148,11 +186,19 @@ def life(new_app: Callable[[Path], App], tmp_path_factory: pytest.TempPathFactor
     life.gold.append(tables(app, *GOLD))
     life.older.append(older(app, 4))
     ingest(app, folder / "files", "late", ["pump-0,flow," + at(1.5) + ",5,0.9,west,P-0", *readings(6, 7)])
+    ingest(app, folder / "files", "late_readings", LATE_READINGS)
+    ingest(app, folder / "files", "late_renaming", LATE_RENAMING, "renamings")
+    ingest(app, folder / "files", "late_events", LATE_EVENTS, "events")
     life.late = land(app.database_url, app.bronze)
+    build(app)
+    life.holders.append(holders(app, RETIRED_EVENTS))
+    life.gold.append(tables(app, *GOLD))
     with ThreadPoolExecutor(2) as pool:
         life.runs += sorted(pool.map(lambda _: apply(app, 5, 3), range(2)), key=lambda run: -len(run.retired))
     life.gold.append(tables(app, *GOLD))
     life.older.append(older(app, 5))
+    life.holders.append(holders(app, RETIRED_EVENTS))
+    index(app)  # gold writes texts of what it counts, and those changed
     life.rebuilt = rebuild(app, now=NOW, say=lambda _: None)
     return life
 
@@ -197,6 +243,8 @@ def grow(app: App, files: Path) -> None:
     """Two deliveries, each built by itself; the second corrects and repeats what the first said."""
     ingest(app, files, "first", readings(0, 3))
     ingest(app, files, "events", [f"e1,firmware_upgraded,{at(3.6)},pump-1,2.0,north"], "events")
+    for kind, rows in RENAMED.items():
+        ingest(app, files, f"renamed_{kind}", rows, kind)
     (files / "pump.md").write_text("# Pump\n\nIt holds 5 bar.\n")
     ingest_documents(app.bronze, "default", files / "pump.md", now=NOW)
     build(app)
@@ -207,6 +255,10 @@ def grow(app: App, files: Path) -> None:
     ingest(app, files, "moved", [f"e2,alarm,{at(5)},pump-0,,", f"e3,alarm,{at(1)},pump-0,,"], "events")
     ingest(app, files, "corrected", [f"e2,alarm,{at(1)},pump-0,,", f"e3,alarm,{at(5)},pump-0,,"], "events", now=later)
     build(app)
+    index(app)
+
+
+def index(app: App) -> None:
     version = build_index(app.database_url, app.embedder, app.settings.home / "indexes", now=NOW).version
     promote(app.database_url, version.index_version, now=NOW)
 
@@ -224,12 +276,40 @@ def test_older_rows_leave_postgres_and_the_others_stay_as_they_were(life: Life) 
 def test_what_is_known_of_devices_does_not_change_when_their_readings_go(life: Life) -> None:
     for name in DEVICES:
         assert life.gold[0][f"gold.{name}"] == life.gold[1][f"gold.{name}"] != []
-    stretches = [row[2:5] for row in life.gold[2]["gold.dim_device_firmware"] if row[:2] == ("default", "pump-1")]
+    stretches = [row[2:5] for row in life.gold[3]["gold.dim_device_firmware"] if row[:2] == ("default", "pump-1")]
     assert [(name, start.isoformat()) for name, start, _ in sorted(stretches, key=lambda row: row[1])] == [
         ("1.0", at(0)),
         ("2.0", at(3.6)),
         ("1.0", at(3.75)),
     ]
+
+
+def test_a_renamed_device_stays_one_when_the_renaming_is_retired(life: Life) -> None:
+    of_devices = [gold["gold.dim_devices"] for gold in life.gold]
+    names = [{row[1] for row in rows} for rows in of_devices]
+    assert names[0] == names[1] == {"pump-0", "pump-1", "pump-2", "new-0", "gone-1"}
+    assert names[2] == names[3] == names[0] - {"new-0"} | {"newest-0"}
+    assert of_devices[2] == of_devices[3]
+    assert life.gold[2]["gold.dim_device_firmware"] == life.gold[3]["gold.dim_device_firmware"]
+    (first_seen,) = {row[5] for row in of_devices[3] if row[1] == "newest-0"}
+    assert first_seen.isoformat() == at(0)
+
+
+def test_a_device_is_asked_for_by_its_former_name(life: Life) -> None:
+    assert life.renamed is not None
+    assert life.renamed.context.device_id == "new-0"
+    assert life.renamed.text.splitlines() == [
+        "6 flow readings were recorded for new-0. [1]",
+        "old-0 was renamed and is called new-0 now.",
+    ]
+
+
+def test_what_gold_makes_of_events_goes_with_them(life: Life) -> None:
+    before, after = life.holders
+    assert "gold.fct_alerts" in before["late-alarm"]
+    assert "gold.fct_incidents" in before["late-incident"]
+    assert "gold.fct_maintenance" in before["late-work"]
+    assert after == {needle: set() for needle in RETIRED_EVENTS}
 
 
 def test_the_horizon_moves_once_and_never_back(life: Life) -> None:
@@ -254,7 +334,9 @@ def test_late_rows_stay_in_bronze_and_are_counted(life: Life) -> None:
     assert life.late.older == {"telemetry": len(TENANTS)}
     assert "2 rows are older than Postgres keeps and stay in bronze" in life.late.describe()
     for name in DEVICES:
-        assert {row[:2] for row in life.gold[2][f"gold.{name}"]} == {row[:2] for row in life.gold[0][f"gold.{name}"]}
+        said = {repr(row) for row in life.gold[2][f"gold.{name}"] if row[1] == "pump-0"}
+        assert said
+        assert not any("0.9" in row or "west" in row for row in said)
 
 
 def test_what_is_in_delta_and_in_the_archive_is_all_that_was_ingested(life: Life) -> None:
@@ -269,7 +351,8 @@ def test_what_is_in_delta_and_in_the_archive_is_all_that_was_ingested(life: Life
     ]
     assert sum(one.rows for run in life.runs for one in run.archived) == len(cold)
     assert max(row["ts"] for row in cold) < midnight(day(3)) <= min(row["ts"] for row in warm)
-    files = [readings(0, 3), readings(2, 6), readings(6, 7)]
+    files = [readings(0, 3), readings(2, 6), readings(6, 7), *RENAMED.values()]
+    files += [LATE_READINGS, LATE_RENAMING, LATE_EVENTS]
     assert len(warm) + len(cold) == len(TENANTS) * (sum(map(len, files)) + 2 + 1 + 4)
 
 

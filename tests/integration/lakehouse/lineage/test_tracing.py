@@ -80,6 +80,18 @@ def send(app: App) -> None:
     intake.close()
 
 
+def rename(app: App, folder: Path) -> None:
+    """old-1 becomes new-1 after an hour; from the next day on the name is that of another device."""
+    rows = [f"old-1,flow,{at(minute)},1,1.0" for minute in (0, 30)]
+    rows += [f"new-1,flow,{at(minute)},1,{firmware}" for minute, firmware in ((90, "1.0"), (120, "2.0"))]
+    rows.append(f"old-1,flow,{at(1600)},1,3.0")
+    (folder / "renamed.csv").write_text("\n".join(["device_id,metric,ts,value,firmware", *rows]))
+    told = {"event_id": "r1", "event_type": "device_renamed", "device_id": "new-1", "ts": at(60)}
+    (folder / "renaming.jsonl").write_text(json.dumps({**told, "from": "old-1", "to": "new-1"}))
+    for name in ("renamed.csv", "renaming.jsonl"):
+        ingest_telemetry(app.bronze, "acme", folder / name, now=NOW, source="plant")
+
+
 def write_documents(app: App, folder: Path) -> None:
     docs = folder / "docs"
     docs.mkdir()
@@ -115,6 +127,7 @@ def app(new_app: Callable[[Path], App], tmp_path_factory: pytest.TempPathFactory
     consume(app)
     send(app)
     write_documents(app, folder)
+    rename(app, folder)
     build_warehouse(app.database_url, app.bronze, dbt_project=app.settings.dbt_project, work=folder / "dbt")
     return app
 
@@ -223,10 +236,29 @@ def test_a_device_leads_to_the_objects_of_its_readings_and_events(look: Look) ->
     assert [(part.range.first_row, part.range.rows) for part in began.parts] == [(4, 1)]
 
 
+def test_a_renamed_device_leads_to_what_was_reported_under_all_its_names(look: Look) -> None:
+    def parts(*asked: str) -> list[tuple[str, int, int | None, int | None]]:
+        ranges = [part.range for part in look(*asked).parts]
+        return sorted((one.table, one.rows, one.first_row, one.last_row) for one in ranges)
+
+    assert parts("dim_devices", "new-1") == [("events", 1, 1, 1), ("telemetry", 4, 1, 4)]
+    assert parts("dim_devices", "old-1") == [("telemetry", 1, 5, 5)]
+    assert parts("dim_device_firmware", f"new-1/{at(0)}") == [("telemetry", 1, 1, 1)]
+    assert parts("dim_device_history", f"new-1/{at(0)}") == [("telemetry", 1, 1, 1)]
+    assert parts("dim_device_history", f"new-1/{at(120)}") == [("telemetry", 1, 4, 4)]
+    (device,) = look("mart_device_health", "new-1").through
+    assert sum(part.range.rows for part in device.parts) == 5
+    name = look("dim_device_names", f"old-1/{at(0)}")
+    assert [(part.range.first_row, part.range.last_row) for part in name.parts] == [(1, 2)]
+    assert [receipt(one).said["event_type"] for one in name.through] == ["device_renamed"]
+    assert name.all_faults == ()
+
+
 def test_a_document_leads_to_its_own_path_where_two_hold_the_same_bytes(app: App, look: Look) -> None:
     with database.connect(app.database_url) as connection:
         rows = connection.execute(
-            "select document_id, title, kind from gold.documents where tenant_id = 'acme' order by title"
+            "select document_id, title, kind from gold.documents "
+            "where tenant_id = 'acme' and kind <> 'insight' order by title"
         ).fetchall()
     found = {(str(title), look("documents", str(key)).statements[0].path) for key, title, kind in rows}
     assert {path for title, path in found if title == "Pump"} == {"copy.md", "pump.md"}
@@ -239,6 +271,23 @@ def test_a_document_leads_to_its_own_path_where_two_hold_the_same_bytes(app: App
     release = look("releases", "pump/manual/1.0")
     assert {(one.gold.table, one.gold.tenant_id) for one in release.through} == {("documents", "acme")}
     assert sorted(str(receipt(one).path) for one in release.through) == ["copy.md", "pump.md"]
+
+
+def test_a_text_that_gold_wrote_leads_to_the_rows_that_its_facts_are_of(app: App, look: Look) -> None:
+    with database.connect(app.database_url) as connection:
+        rows = connection.execute(
+            "select document_id, title from gold.documents where tenant_id = 'acme' and kind = 'insight'"
+        ).fetchall()
+        facts = dict(
+            connection.execute("select document_id, count(*) from gold.fct_insight_facts group by 1").fetchall()
+        )
+    titles = {str(title): (look("documents", str(key)), facts[key]) for key, title in rows}
+    assert all(len(one.through) == count and one.all_faults == () for one, count in titles.values())
+    health, _ = titles["Health of pump-2"]
+    (fact,) = [fact for fact in health.through if fact.gold.row["table_name"] == "fct_alerts"]
+    assert {part.range.table for row in fact.through for part in row.parts} == {"telemetry", "events"}
+    (fleet,) = look("mart_fleet_by_firmware", "unknown/2.0").through
+    assert [(part.range.first_row, part.range.rows) for part in fleet.parts] == [(4, 1)]
 
 
 def test_a_value_with_a_slash_is_given_as_json(look: Look) -> None:
