@@ -1,7 +1,8 @@
 """Bronze to gold beside a bare COPY of the same rows, the next day beside the whole, and one tenant's health.
 
 `python -m benchmarks.warehouse`: 10 million readings of 1,000 devices of 100 tenants, three metrics every half hour for
-70 days, as the simulator's devices send them; a Postgres of its own. `--days 7` tries it out.
+70 days, as the simulator's devices send them; a Postgres of its own. `--metrics 1 --minutes 10` has as many a day, in a
+third of the series-hours; `--days 7` tries it out.
 
 The bare COPY is binary, of the same Arrow batches, into one table without index that has the columns of
 gold.fct_readings. What it is compared with lands the rows, settles them by key, makes hours, days, sightings and every
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -33,30 +35,42 @@ from lakehouse.objects import open_objects
 from lakehouse.warehouse import Built, build_warehouse
 
 START: Final = datetime(2026, 7, 1, tzinfo=UTC)
-DEVICES, TENANTS, METRICS, INTERVAL = 1_000, 100, ("cpu_temperature", "latency", "signal"), timedelta(minutes=30)
+DEVICES, TENANTS = 1_000, 100
+METRICS: Final = {"cpu_temperature": "°C", "latency": "ms", "signal": "dBm"}
 GOLD: Final = ("tenant_id", "device_id", "metric", "ts", "value", "unit", "firmware", "site", "model", "object_sha256")
 QUERIES: Final = 400
 HEALTH: Final = "select * from gold.mart_device_health where tenant_id = %s"
 
 
-def readings_of(day: int) -> pa.Table:
+@dataclass(frozen=True)
+class Shape:
+    """days: of readings. metrics: how many each device sends. every: how often."""
+
+    days: int
+    metrics: int
+    every: timedelta
+
+    @property
+    def stamps(self) -> int:
+        return int(timedelta(days=1) / self.every)
+
+
+def readings_of(day: int, shape: Shape) -> pa.Table:
     """In the order of time, as they come in; a file a tenant and day."""
-    stamps = int(timedelta(days=1) / INTERVAL)
-    stamp, device, metric = (
-        index.ravel() for index in np.meshgrid(*map(np.arange, (stamps, DEVICES, len(METRICS))), indexing="ij")
-    )
+    counts = (shape.stamps, DEVICES, shape.metrics)
+    stamp, device, metric = (index.ravel() for index in np.meshgrid(*map(np.arange, counts), indexing="ij"))
     start = np.datetime64((START + timedelta(days=day)).replace(tzinfo=None), "us")
-    ts = start + stamp * np.timedelta64(INTERVAL) + (device % 1_700).astype("timedelta64[s]")
+    ts = start + stamp * np.timedelta64(shape.every) + (device % 590).astype("timedelta64[s]")
     values = np.random.default_rng(day).normal(50, 4, len(ts)).round(2)
     tenant = device % TENANTS
     columns = {
         "tenant_id": _named(tenant, [f"tenant-{number:03d}" for number in range(TENANTS)]),
         "dt": pa.array(ts.astype("datetime64[D]")),
         "device_id": _named(device, [f"gw-{number:04d}" for number in range(DEVICES)]),
-        "metric": _named(metric, METRICS),
+        "metric": _named(metric, METRICS.keys()),
         "ts": pa.array(ts).cast(pa.timestamp("us", "UTC")),
         "value": pa.array(values),
-        "unit": _named(metric, ["°C", "ms", "dBm"]),
+        "unit": _named(metric, METRICS.values()),
         "site": _named(device % 7, [f"site-{number}" for number in range(7)]),
         "model": _named(device % 3, ["Meridian G5", "Meridian G6", "Meridian G7"]),
         "firmware": _named((device + day // 30) % 4, ["2.6", "2.7", "3.0", "3.0.2"]),
@@ -72,7 +86,7 @@ def _named(index: Any, names: Any) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(index.astype(np.int32)), pa.array(list(names))).cast(pa.string())
 
 
-def bare_copy(url: str, days: int) -> float:
+def bare_copy(url: str, shape: Shape) -> float:
     """Seconds of the COPY alone: the batches are made between the parts that are timed."""
     columns = [*GOLD, "recorded_at"]
     types = {"ts": "timestamptz", "value": "double precision", "recorded_at": "timestamptz"}
@@ -82,8 +96,8 @@ def bare_copy(url: str, days: int) -> float:
         connection.execute(f"create table public.bare ({spelt})")
     seconds = 0.0
     with adbc.connect(url) as connection, connection.cursor() as cursor:
-        for day in range(days):
-            batch = readings_of(day).select(columns)
+        for day in range(shape.days):
+            batch = readings_of(day, shape).select(columns)
             started = time.perf_counter()
             cursor.adbc_ingest("bare", batch, mode="append", db_schema_name="public")
             seconds += time.perf_counter() - started
@@ -154,31 +168,34 @@ def installation() -> Iterator[tuple[str, Path]]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--days", type=int, default=70)
-    days = parser.parse_args().days
+    parser.add_argument("--metrics", type=int, default=3, choices=(1, 2, 3))
+    parser.add_argument("--minutes", type=int, default=30)
+    given = parser.parse_args()
+    shape = Shape(given.days, given.metrics, timedelta(minutes=given.minutes))
     with installation() as (url, folder):
         bronze = Bronze((folder / "bronze").as_uri(), open_objects((folder / "bronze").as_uri()))
-        rows = sum(bronze.append("telemetry", readings_of(day), []) and DEVICES * 144 for day in range(days))
-        print(
-            f"{rows:,} readings of {DEVICES:,} devices and {TENANTS} tenants on {days} days are in bronze", flush=True
-        )
+        for day in range(shape.days):
+            bronze.append("telemetry", readings_of(day, shape), [])
+        rows = shape.days * shape.stamps * DEVICES * shape.metrics
+        print(f"{rows:,} readings of {DEVICES:,} devices of {TENANTS} tenants are in bronze: {shape}", flush=True)
 
         def build() -> Built:
             return build_warehouse(url, bronze, dbt_project=REPOSITORY / "dbt", work=folder / "dbt")
 
-        before = bare_copy(url, days)
+        before = bare_copy(url, shape)
         print(f"bare COPY: {before:.1f} s, {rows / before:,.0f} rows a second", flush=True)
         built, full = timed(build)
         print(f"bronze to gold: {full:.1f} s, {rows / full:,.0f} rows a second")
         print(f"  {built.models} models and {built.tests} tests")
         print(f"  slowest: {slowest(folder / 'dbt')}", flush=True)
-        after = bare_copy(url, days)
+        after = bare_copy(url, shape)
         print(f"bare COPY again: {after:.1f} s")
         print(f"RATIO to a bare COPY: {(before + after) / 2 / full:.2f}", flush=True)
-        bronze.append("telemetry", readings_of(days), [])
+        bronze.append("telemetry", readings_of(shape.days, shape), [])
         built, increment = timed(build)
         print(f"the next day: {increment:.1f} s, {built.days} day made anew")
         print(f"  slowest: {slowest(folder / 'dbt')}")
-        print(f"  plan of its readings:\n{plan_of_a_day(url, folder / 'dbt', days)}")
+        print(f"  plan of its readings:\n{plan_of_a_day(url, folder / 'dbt', shape.days)}")
         print(f"SHARE of the whole: {100 * increment / full:.1f} %", flush=True)
         median, p95, plan = health(url)
         print(f"HEALTH of one tenant among {TENANTS}: median {median:.2f} ms, p95 {p95:.2f} ms\n{plan}")
