@@ -4,6 +4,8 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from iotops.airflow import airflow_environment
 from iotops.bootstrap import App
 from iotops.settings import read_settings
@@ -21,6 +23,7 @@ assert (report["state"], report["writes"]) == ("success", ["anomalies"]), report
 """
 
 
+@pytest.mark.long
 def test_a_run_leaves_what_it_found_in_the_database(environment: dict[str, str]) -> None:
     app = App(read_settings(environment))
     start = datetime(2026, 10, 1, tzinfo=UTC)

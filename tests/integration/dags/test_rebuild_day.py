@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from iotops.airflow import airflow_environment
 from iotops.bootstrap import App
 from lakehouse import database
@@ -46,6 +48,7 @@ json.dump({"state": str(state), "alerts": alerts}, open(sys.argv[2], "w"))
 """
 
 
+@pytest.mark.long
 def test_a_day_made_anew_is_the_day_as_it_was_and_what_was_changed_in_gold_is_put_right(
     app: App, environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -35,6 +35,7 @@ DAGS = [
     "ingest_telemetry",
     "transform_warehouse",
     "build_search_index",
+    "detect_anomalies",
     "rag_eval_pipeline",
 ]
 RELATIONS = """

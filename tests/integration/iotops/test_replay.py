@@ -66,7 +66,7 @@ def test_what_bronze_held_beyond_the_last_build_is_named(built: App, tmp_path: P
     done = rebuild(built, now=now, say=lambda _: None)
     assert "bronze held more" in done.describe()
     assert "gold.fct_readings," in done.describe()
-    assert "gold.documents" not in done.describe()
+    assert "gold.fct_message_threads" not in done.describe()
 
 
 def test_another_content_from_the_same_bronze_is_an_error(built: App, now: datetime) -> None:
