@@ -76,7 +76,7 @@ def has_news(connection: Connection, bronze: Bronze) -> bool:
     """Whether bronze has more than is landed; nothing is landed."""
     rows = connection.execute("select table_name, delta_version from landing.watermarks").fetchall()
     landed = dict(cast(list[tuple[str, int]], rows))
-    return any((bronze.version(table) or -1) != landed.get(table, -1) for table in LANDED_TABLES)
+    return any(bronze.snapshot(table).version != landed.get(table, -1) for table in LANDED_TABLES)
 
 
 def _land_table(connection: adbc.Connection, bronze: Bronze, table: str) -> tuple[int, int, int]:

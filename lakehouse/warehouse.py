@@ -77,7 +77,8 @@ def build_warehouse(
 
     full: build every table from all of landing, although nothing is new. days: make these anew as well.
     as_of: what "now" stands for in gold, by default when the latest row was recorded.
-    dbt: how dbt is started, by default `run_dbt`; Airflow's task starts it through Cosmos.
+    dbt: how dbt is started, by default as a process that reads the project while rows land; Airflow's task starts it
+    through Cosmos.
     """
     with connect(database_url, autocommit=True) as connection, alone(connection):
         built = _build(connection, database_url, bronze, dbt_project, work, full, as_of, days, dbt)
@@ -126,31 +127,18 @@ def _build(
     dbt: RunDbt | None,
 ) -> Built:
     with ExitStack() as stack:
-        if dbt is None and has_news(connection, bronze):
-            dbt = stack.enter_context(dbt_at_hand(database_url, dbt_project, work))
-        return _build_with(dbt or run_dbt, connection, database_url, bronze, dbt_project, work, full, as_of, days)
-
-
-def _build_with(
-    dbt: RunDbt,
-    connection: Connection,
-    database_url: str,
-    bronze: Bronze,
-    dbt_project: Path,
-    work: Path,
-    full: bool,
-    as_of: datetime | None,
-    days: Collection[date],
-) -> Built:
-    landed = land(database_url, bronze)
-    project_sha256 = hash_project(dbt_project)
-    served = state(connection, project_sha256)
-    increment = next_increment(connection, landed.watermarks, full=full or served.is_stale, as_of=as_of, days=days)
-    if not increment.full and increment.is_empty(served):
-        return Built(landed, skipped=True, snapshot=increment.snapshot)
-    build_id = _start(connection, project_sha256, increment)
-    started = time.monotonic()
-    results = dbt(database_url, dbt_project, work, full_refresh=increment.full)
+        if dbt is None:
+            at_hand = has_news(connection, bronze)
+            dbt = stack.enter_context(dbt_at_hand(database_url, dbt_project, work)) if at_hand else run_dbt
+        landed = land(database_url, bronze)
+        project_sha256 = hash_project(dbt_project)
+        served = state(connection, project_sha256)
+        increment = next_increment(connection, landed.watermarks, full=full or served.is_stale, as_of=as_of, days=days)
+        if not increment.full and increment.is_empty(served):
+            return Built(landed, skipped=True, snapshot=increment.snapshot)
+        build_id = _start(connection, project_sha256, increment)
+        started = time.monotonic()
+        results = dbt(database_url, dbt_project, work, full_refresh=increment.full)
     store_insights(connection, bronze)
     connection.execute("update registry.builds set built_at = now() where build_id = %s", (build_id,))
     kinds = [result["unique_id"].split(".")[0] for result in results]

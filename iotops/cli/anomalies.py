@@ -77,6 +77,7 @@ def _moment(option: str, text: str | None) -> datetime | None:
 def _line(found: "Anomaly") -> str:
     what = f"{found.device_id} {found.metric or '(all metrics)'}"
     seen = f"{found.measure} {found.seen:.6g}, expected {found.expected_low:.6g} to {found.expected_high:.6g}"
-    others = f", with {len(found.findings) - 1} more findings" if len(found.findings) > 1 else ""
+    more = len(found.findings) - 1
+    others = f", with {more} more {'finding' if more == 1 else 'findings'}" if more else ""
     when = f"{found.started_at:%Y-%m-%d %H:%M} to {found.ended_at:%Y-%m-%d %H:%M}"
     return f"{found.anomaly_id}  {when}  {found.kind:5}  {what}: {seen}{others}"

@@ -12,6 +12,7 @@ from iotops.settings import REPOSITORY
 from lakehouse import database
 from lakehouse.content import content_hashes
 from lakehouse.dbt_process import DBT, dbt_environment, read_results
+from lakehouse.warehouse import build_warehouse
 
 PROJECT = REPOSITORY / "dbt"
 START = datetime(2026, 10, 1, tzinfo=UTC)
@@ -42,6 +43,32 @@ def test_the_hashes_of_gold_are_the_same_whichever_way_it_came(warehouses: list[
     at_once, in_parts = map(hashes, warehouses)
     assert at_once.keys() == set(GOLD)
     assert in_parts == at_once
+
+
+def test_a_day_made_anew_puts_right_what_was_changed_in_it(warehouse: Any) -> None:
+    before = hashes(warehouse)
+    with database.transaction(warehouse.url) as connection:
+        connection.execute("update gold.fct_readings set value = -1 where device_id = 'pump-1'")
+        connection.execute("delete from gold.fct_readings_hourly where device_id = 'pump-2'")
+        connection.execute("delete from gold.mart_device_health")
+    assert hashes(warehouse) != before
+
+    build_warehouse(warehouse.url, warehouse.bronze, dbt_project=PROJECT, work=warehouse.work, days=[START.date()])
+
+    assert hashes(warehouse) == before
+
+
+def test_each_line_of_an_insight_is_at_its_bytes_and_cites_a_row_that_is_there(warehouse: Any) -> None:
+    facts = warehouse.rows(
+        "select fact.line, substring(convert_to(text, 'UTF8') from fact.byte_start::int + 1 "
+        "for (fact.byte_end - fact.byte_start)::int), fact.tenant_id, fact.table_name, fact.key::text "
+        "from gold.fct_insight_facts as fact join gold.documents using (tenant_id, document_id)"
+    )
+    assert {table for _, _, _, table, _ in facts} >= {"mart_device_health", "mart_fleet_by_firmware", "fct_incidents"}
+    for line, stored, tenant, table, key in facts:
+        assert bytes(stored).decode() == line
+        cited = f"select 1 from gold.{table} as row where tenant_id = '{tenant}' and to_jsonb(row) @> '{key}'"
+        assert len(warehouse.rows(cited)) == 1
 
 
 def hashes(warehouse: Any) -> dict[str, str]:
