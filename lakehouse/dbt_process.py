@@ -17,17 +17,24 @@ from lakehouse.errors import StepFailed
 from lakehouse.promotion import CANDIDATE
 
 # jit: compiling the plans of a small build takes longer than running them. work_mem: the sort of a day of 330,000
-# readings takes 90 MB.
-SERVER_OPTIONS: Final = "-c jit=off -c work_mem=128MB -c maintenance_work_mem=256MB"
+# readings takes 90 MB. backend_flush_after: the disk writes while the next day is computed, 25 s in place of 29 s for
+# ten million readings.
+SERVER_OPTIONS: Final = "-c jit=off -c work_mem=128MB -c maintenance_work_mem=256MB -c backend_flush_after=2MB"
 # What its own script does; run as a module it would warn that it was imported before.
 DBT: Final = (sys.executable, "-c", "from dbt.cli.main import cli; cli()")
 # Where the project cannot be read, the build says so once more. An empty line, or none: the caller needs no build.
+# What dbt makes lives as long as it does: to look for garbage, and to take everything down at the end, took 1.2 s of an
+# increment's 8.6 s.
 WAITING: Final = """
-import json, sys
+import gc, json, os, sys
+gc.disable()
 from dbt.cli.main import dbtRunner
 manifest = dbtRunner().invoke(["parse", "--quiet"]).result
+succeeded = True
 if line := sys.stdin.readline().strip():
-    sys.exit(0 if dbtRunner(manifest=manifest).invoke(json.loads(line)).success else 1)
+    succeeded = dbtRunner(manifest=manifest).invoke(json.loads(line)).success
+sys.stdout.flush()
+os._exit(0 if succeeded else 1)
 """
 NAMED_FAILURES: Final = 5
 NAMED_BY_PROFILE: Final = {"host", "port", "user", "password", "dbname"}

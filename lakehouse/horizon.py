@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Final
+from typing import Final, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from adbc_driver_postgresql import dbapi as adbc
 
 from lakehouse import archive
 from lakehouse.bronze import Bronze
+from lakehouse.copying import copy_rows
+from lakehouse.database import Connection
 from lakehouse.errors import Refused
 
 LANDED_AS: Final = {"device_firmware": "retired_firmware", "device_sightings": "retired_devices"}
@@ -18,11 +19,10 @@ LANDED_AS: Final = {"device_firmware": "retired_firmware", "device_sightings": "
 EXTREMES: Final = {"valid_from": None, "recorded_at": "min", "first_ts": "min", "last_ts": "max"}
 
 
-def read_horizon(cursor: adbc.Cursor) -> date | None:
+def read_horizon(connection: Connection) -> date | None:
     """None where nothing was ever retired."""
-    cursor.execute("select max(horizon) from registry.retention")
-    found: date | None = cursor.fetchone()[0]
-    return found
+    row = connection.execute("select max(horizon) from registry.retention").fetchone()
+    return cast(tuple[date | None], row)[0]
 
 
 def newest_horizon(bronze: Bronze) -> date | None:
@@ -35,14 +35,14 @@ def newest_horizon(bronze: Bronze) -> date | None:
     return max(found, default=None)
 
 
-def take_over(cursor: adbc.Cursor, bronze: Bronze) -> date | None:
+def take_over(connection: Connection, bronze: Bronze) -> date | None:
     """For a landing that begins with nothing: the horizon, and what was known of devices before it, from bronze."""
-    known, stated = read_horizon(cursor), newest_horizon(bronze)
+    known, stated = read_horizon(connection), newest_horizon(bronze)
     horizon = max((day for day in (known, stated) if day), default=None)
     if horizon and horizon != known:
-        cursor.execute("insert into registry.retention (horizon) values ($1)", parameters=(horizon,))
+        connection.execute("insert into registry.retention (horizon) values (%s)", (horizon,))
     if horizon:
-        load_history(cursor, bronze, horizon)
+        load_history(connection, bronze, horizon)
     return horizon
 
 
@@ -57,15 +57,15 @@ def put_history(bronze: Bronze, horizon: date, history: Mapping[str, pa.Table]) 
         archive.mark(bronze, tenant_id, horizon)
 
 
-def load_history(cursor: adbc.Cursor, bronze: Bronze, horizon: date) -> None:
+def load_history(connection: Connection, bronze: Bronze, horizon: date) -> None:
     """In place of what landing knew."""
     for landed in LANDED_AS.values():
-        cursor.execute(f"delete from landing.{landed}")
+        connection.execute(f"delete from landing.{landed}".encode())
     for tenant_id in archive.tenants(bronze):
         for table, landed in LANDED_AS.items():
             rows = _read_history(bronze, tenant_id, table, horizon)
             if rows.num_rows:
-                cursor.adbc_ingest(landed, rows, mode="append", db_schema_name="landing")
+                copy_rows(connection, f"landing.{landed}", rows)
 
 
 def _read_history(bronze: Bronze, tenant_id: str, table: str, horizon: date) -> pa.Table:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-from adbc_driver_postgresql import dbapi as adbc
+from psycopg import RawCursor
 
 from lakehouse.archive import HISTORY, ROWS, midnight
 from lakehouse.bronze import Bronze
 from lakehouse.cold import Archived, archive_older
-from lakehouse.database import connect
+from lakehouse.database import Connection, connect
 from lakehouse.errors import NotReady
 from lakehouse.horizon import load_history, newest_horizon, put_history, read_horizon
 from lakehouse.landing import connected, locked_watermark, transaction
@@ -144,45 +144,48 @@ def _retire(database_url: str, bronze: Bronze, wanted: date, now: datetime) -> t
         _no_build(database_url),
         connected(database_url) as connection,
         transaction(connection, "retention failed, and Postgres is as it was"),
-        connection.cursor() as cursor,
     ):
         for table in ROWS:
-            locked_watermark(cursor, table)
-        known = read_horizon(cursor)
+            locked_watermark(connection, table)
+        known = read_horizon(connection)
         horizon = max(day for day in (wanted, known, newest_horizon(bronze)) if day)
-        return horizon, {} if horizon == known else _move(cursor, bronze, horizon, now)
+        return horizon, {} if horizon == known else _move(connection, bronze, horizon, now)
 
 
-def _move(cursor: adbc.Cursor, bronze: Bronze, horizon: date, now: datetime) -> dict[str, int]:
-    if _value(cursor, UNBUILT):
+def _move(connection: Connection, bronze: Bronze, horizon: date, now: datetime) -> dict[str, int]:
+    if _value(connection, UNBUILT):
         raise NotReady("rows were landed that gold does not know yet: run it again, or 'iotops warehouse build' first")
     at = (midnight(horizon),)
-    put_history(bronze, horizon, {table: _rows(cursor, table, at) for table in HISTORY})
-    load_history(cursor, bronze, horizon)
+    put_history(bronze, horizon, {table: _rows(connection, table, at) for table in HISTORY})
+    load_history(connection, bronze, horizon)
     gone = {
-        table: int(_value(cursor, DELETE.format(table=table, before=before), at)) for table, before in TIMES.items()
+        table: int(_value(connection, DELETE.format(table=table, before=before), at)) for table, before in TIMES.items()
     }
-    _drop_days(cursor, at)
-    cursor.execute("insert into registry.retention (horizon, moved_at) values ($1, $2)", parameters=(horizon, now))
+    _drop_days(connection, at)
+    connection.execute("insert into registry.retention (horizon, moved_at) values (%s, %s)", (horizon, now))
     if any(gone.values()):
-        cursor.execute(READ_AGAIN)
+        connection.execute(READ_AGAIN)
     return gone
 
 
-def _drop_days(cursor: adbc.Cursor, at: tuple[object, ...]) -> None:
-    cursor.execute(EMPTIED, parameters=at)
-    for (name,) in cursor.fetchall():
-        cursor.execute(f"drop table {name}")
+def _drop_days(connection: Connection, at: tuple[object, ...]) -> None:
+    for (name,) in _fetch(connection, EMPTIED, at):
+        connection.execute(f"drop table {name}".encode())
 
 
-def _rows(cursor: adbc.Cursor, table: str, parameters: tuple[object, ...]) -> pa.Table:
-    cursor.execute(KNOWN[table], parameters=parameters)
-    return cursor.fetch_arrow_table().cast(HISTORY[table])
+def _rows(connection: Connection, table: str, parameters: tuple[object, ...]) -> pa.Table:
+    schema = HISTORY[table]
+    rows = _fetch(connection, KNOWN[table], parameters)
+    return pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)
 
 
-def _value(cursor: adbc.Cursor, sql: str, parameters: tuple[object, ...] = ()) -> Any:
-    cursor.execute(sql, parameters=parameters or None)
-    return cursor.fetchone()[0]
+def _value(connection: Connection, sql: str, parameters: tuple[object, ...] = ()) -> Any:
+    return _fetch(connection, sql, parameters)[0][0]
+
+
+def _fetch(connection: Connection, sql: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
+    """Of SQL whose parameters are numbered, as one is asked for in many places."""
+    return RawCursor(connection).execute(sql.encode(), parameters).fetchall()
 
 
 @contextmanager

@@ -90,9 +90,9 @@ PLANTS: Final = (
         "the watermark is committed before the rows",
         "lakehouse/landing.py",
         "        news, version = bronze.stream(",
-        "        cursor.execute(\n"
-        '            "update landing.watermarks set delta_version = $1 where table_name = $2",\n'
-        "            parameters=(bronze.version(table) or -1, table),\n"
+        "        connection.execute(\n"
+        '            "update landing.watermarks set delta_version = %s where table_name = %s",\n'
+        "            (bronze.version(table) or -1, table),\n"
         "        )\n"
         "        connection.commit()\n"
         "        news, version = bronze.stream(",
@@ -242,7 +242,7 @@ PLANTS: Final = (
         "what is known of a device outlives its readings",
         "the history of devices is not loaded",
         "lakehouse/retention.py",
-        "    load_history(cursor, bronze, horizon)\n",
+        "    load_history(connection, bronze, horizon)\n",
         "",
         f"{LAKE}/test_retention.py",
         6,

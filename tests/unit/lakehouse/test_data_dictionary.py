@@ -18,6 +18,7 @@ models:
     description: >
       One row an x,
       (tenant_id, x).
+    constraints: [{type: check, name: short, expression: length(x) < 9}]
     columns:
       - {name: tenant_id, data_type: text, description: Whose., constraints: [{type: not_null}]}
       - name: x
@@ -81,6 +82,7 @@ def test_tests_and_types_are_told_in_words(project: Path) -> None:
         "- In every row: `x <> ''`.",
         "- Each tenant_id is one of gold.dim_y.",
         "- stays within (column x, most 5).",
+        "- In every row: `length(x) < 9`.",
         "- x is one of a, b.",
         "- x is never null.",
         "- Each x is one of gold.dim_z.",
