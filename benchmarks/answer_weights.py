@@ -118,7 +118,7 @@ def _samples(
         found = gather(asked_of(clause, question, scope), hits)
         if not found:
             continue
-        lexical = copilot.lexical(connection, version)
+        lexical = copilot.lexical(version)
         features = measure_candidates(asked_of(clause, question, scope), found, app.embedder, lexical)
         right = np.array([any(text.lower() in c.words.lower() for text in contains) for c in found], dtype=np.float64)
         if abstain or right.any():

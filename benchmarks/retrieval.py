@@ -1,146 +1,318 @@
-"""Building and asking an index: python -m benchmarks.retrieval --data FOLDER [--sizes 5000,20000,50000]
+"""Questions at scale: python -m benchmarks.retrieval --data FOLDER [--sizes 100000] [--arms tenants,question,real,peer]
 
-First SciFact's documents go through the real build and its questions through `retrieve`. Then, for each size, vectors
-like theirs are asked by an exact scan and by HNSW; the size where the scan becomes too slow is rag.indexing.HNSW_ABOVE.
+tenants: p95 and recall@10 of the vector search, for tenants of 10 to 100,000 chunks in one table and under row-level
+security, with filters too. peer: pgvector as its README shows it (vector, HNSW with defaults, where tenant_id = ...) on
+the same vectors, in the same run. question: one question end to end, by its parts. real: recall on real vectors alone.
+
+Client and server process of the measured connection are bound to one core. How vectors are made: benchmarks/grown.py.
 """
 
+import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pgvector import Vector
-from pgvector.psycopg import register_vector
+import psutil
+from psycopg.sql import SQL, Literal
 
-from benchmarks import suites
-from benchmarks.embedding import memory, peak
+from benchmarks import grown, suites
 from lakehouse import database
 from lakehouse.database import Connection
-from rag import indexing
-from rag.embedder import open_embedder
-from rag.retriever import DEPTH, SCAN_SETTINGS, Filters, retrieve
+from rag import graphs, indexing, tenancy
+from rag.embedder import Embedder, open_embedder
+from rag.filters import Filters
+from rag.nearest import nearest
+from rag.retriever import DEPTH, retrieve
 from rag.tokens import analyse
 
-NOW = datetime(2026, 11, 1, tzinfo=UTC)
-GOLD = """
-create schema gold;
-create table gold.documents as
-select
-    'default' as tenant_id, ''::text as document_id, 'manual' as kind, ''::text as title, ''::text as text,
-    ''::text as object_sha256, 0::bigint as byte_start, 0::bigint as byte_end, null::text as product,
-    null::text as version_from, null::text as version_to, now() as valid_from, null::timestamptz as valid_to,
-    now() as recorded_at, null::text as superseded_by, 'public' as classification, null::text as url
-limit 0;
+TENANTS = (10, 100, 1_000, 5_000, 10_000, 20_000, 50_000, 100_000)
+SHARES = (1, 5, 20)  # percent of a large tenant that a filter by releases leaves
+QUESTIONS = 200
+REST = "rest"
+
+EXACT = """
+select chunk_id
+from search.chunks
+where family = %(family)s and tenant_id = any(%(tenants)s) and valid_to is null
+    and (%(releases)s::text[] is null or release_key = any(%(releases)s))
+order by (embedding <#> %(vector)s::halfvec) + 0, chunk_id
+limit 10
 """
+PEER_TABLE = """
+create table peer (id text, tenant_id text, release_key text, valid_to timestamptz, embedding vector(384));
+insert into peer select chunk_id, tenant_id, release_key, valid_to, embedding from search.chunks;
+create index on peer (tenant_id);
+"""
+PEER = """
+select id from peer
+where tenant_id in (%(tenant)s, 'public') and valid_to is null
+    and (%(releases)s::text[] is null or release_key = any(%(releases)s))
+order by embedding <#> %(vector)s::vector
+limit 10
+"""
+
+
+@dataclass(frozen=True)
+class Bench:
+    connection: Connection
+    real: grown.Real
+    questions: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Milliseconds and recall@10, question by question. cpu: milliseconds a question of client and server together,
+    which say more than the clock on a machine that others use too."""
+
+    times: npt.NDArray[np.float64]
+    cpu: float
+    recalls: npt.NDArray[np.float64]
+
+    def __str__(self) -> str:
+        low, high = interval(self.recalls)
+        recall = f"recall@10 {self.recalls.mean():.3f} ({low:.3f} to {high:.3f})"
+        return f"{latency(self.times)}, {self.cpu:.1f} ms of CPU, {recall}"
 
 
 def main() -> None:
     parser = suites.arguments(__doc__ or "")
-    parser.add_argument("--sizes", default="5000,20000,50000")
+    parser.add_argument("--sizes", default="100000")
+    parser.add_argument("--arms", default="tenants,question,real,peer")
+    parser.add_argument("--questions", type=int, default=QUESTIONS)
+    parser.add_argument("--shared-buffers", default="128MB", help="of the server that is measured")
     options = parser.parse_args()
+    embedder = open_embedder(options.work / "models")
+    real = grown.read_real(options.data, options.work, embedder)
+    chosen = np.random.default_rng(0).permutation(len(real.asked))[: options.questions]
+    print(
+        f"{len(real.texts):,} real chunks, {len(chosen)} real questions; load {os.getloadavg()[0]:.1f} on this machine"
+    )
+    arms = options.arms.split(",")
+    if "real" in arms:
+        run(real, chosen, {"real": len(real.texts), "public": 0}, ["real"], embedder, options.shared_buffers)
+    for size in map(int, options.sizes.split(",")):
+        others = [arm for arm in arms if arm != "real"]
+        run(real, chosen, tenants_of(size), others, embedder, options.shared_buffers)
+
+
+def tenants_of(size: int) -> dict[str, int]:
+    """Each size that leaves room for others, a tenth or 20,000 that belong to everyone, and one that has the rest."""
+    tenants = {"public": min(20_000, size // 10)}
+    for chunks in TENANTS:
+        if sum(tenants.values()) + chunks < 0.7 * size:
+            tenants[f"of_{chunks}"] = chunks
+    return {**tenants, REST: size - sum(tenants.values())}
+
+
+def run(
+    real: grown.Real,
+    chosen: Sequence[int],
+    tenants: dict[str, int],
+    arms: list[str],
+    embedder: Embedder,
+    shared_buffers: str,
+) -> None:
+    """Each size has a server of its own: what one leaves in memory must not help the next."""
     home = Path(tempfile.mkdtemp(prefix="iotops-benchmark-"))
-    url = database.start_embedded(home)
+    url = start(home, shared_buffers)
     try:
         with database.connect(url, autocommit=True) as connection:
             for package in ("lakehouse", "rag"):
                 database.apply_schema(connection, files(package).joinpath("schema.sql").read_text())
-            measure_build(connection, url, home, options.data, options.work)
-            register_vector(connection)
-            for size in map(int, options.sizes.split(",")):
-                measure_size(connection, size)
+            bench = Bench(connection, real, real.questions[list(chosen)])
+            build(bench, {name: chunks for name, chunks in tenants.items() if chunks})
+            bind(connection)
+            if "peer" in arms:
+                build_peer(connection)
+            for name in tenants if {"tenants", "real"} & set(arms) else ():
+                if name != "public":
+                    measure_tenant(bench, name, tenants[name], peer="peer" in arms)
+            if "question" in arms:
+                measure_question(url, home, [real.asked[n] for n in chosen], embedder)
     finally:
         database.stop_embedded(home)
         shutil.rmtree(home)
 
 
-def measure_build(connection: Connection, url: str, home: Path, data: Path, work: Path) -> None:
-    suite = suites.scifact(data, "test")
-    connection.execute(GOLD)
-    documents = [(name, title, text, name, NOW, NOW) for name, title, text in suites.scifact_documents(data)]
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "insert into gold.documents values ('default', %s, 'manual', %s, %s, %s, 0, 1, null, null, null, %s, null, "
-            "%s, null, 'public', null)",
-            documents,
-        )
-    embedder = open_embedder(work / "models")
-    built = indexing.build_index(url, embedder, home / "indexes", now=NOW)
-    rate = built.version.chunks / built.seconds
-    print(f"{built.describe()}: {rate:.0f} chunks/s; {memory():.0f} MB resident, {peak():.0f} MB at most")
-    again = indexing.build_index(url, embedder, home / "indexes", now=NOW, force=True)
-    print(f"again, all vectors known: {again.seconds:.1f} s, {again.version.chunks / again.seconds:.0f} chunks/s")
-    lexical = indexing.open_lexical(connection, home / "indexes", built.version.index_version)
-    filters = Filters(["default"], built.version.index_version)
-    questions = [question.text for question in suite.questions]
+def start(home: Path, shared_buffers: str) -> str:
+    url = database.start_embedded(home)
+    with database.connect(url, autocommit=True) as connection:
+        connection.execute(SQL("alter system set shared_buffers = {}").format(Literal(shared_buffers)))
+    database.stop_embedded(home)
+    return database.start_embedded(home)
 
-    def ask(question: str) -> object:
-        return retrieve(connection, lexical, embedder, question, filters=filters, limit=20)
 
-    report("retrieve, end to end", ask, questions)
-    report("  of which embedding", lambda q: embedder.embed([q]), questions)
-    report("  of which lexical", lambda q: lexical.search(analyse(q), tenants=["default"], limit=DEPTH), questions)
+def build(bench: Bench, tenants: dict[str, int]) -> None:
+    connection = bench.connection
+    started = perf_counter()
+    grown.fill(connection, bench.real, tenants)
+    filled = perf_counter()
+    grown.finish(connection)
+    built = perf_counter()
+    connection.execute("vacuum analyze search.chunks")
+    sizes = connection.execute(
+        "select pg_size_pretty(pg_table_size(t)), pg_size_pretty(sum(pg_relation_size(i.indexrelid)) "
+        "filter (where a.amname = 'hnsw')), count(*) filter (where a.amname = 'hnsw'), "
+        "pg_size_pretty(sum(pg_relation_size(i.indexrelid)) filter (where a.amname <> 'hnsw')) "
+        "from (select %s::regclass) as r (t) join pg_index as i on i.indrelid = t "
+        "join pg_class as c on c.oid = i.indexrelid join pg_am as a on a.oid = c.relam group by t",
+        (f"search.chunks_{grown.FAMILY}",),
+    ).fetchone()
+    assert sizes is not None  # noqa: S101
+    print(
+        f"\n{sum(tenants.values()):,} chunks: table {sizes[0]}, {sizes[2]} graphs of {sizes[1]}, "
+        f"other indexes {sizes[3]}"
+    )
+    print(
+        f"rows in {filled - started:.0f} s, indexes and graphs in {built - filled:.0f} s; load {os.getloadavg()[0]:.1f}"
+    )
+
+
+def build_peer(connection: Connection) -> None:
+    connection.execute(PEER_TABLE)
+    connection.execute("set maintenance_work_mem = '3GB'")
+    started = perf_counter()
+    connection.execute("create index peer_embedding on peer using hnsw (embedding vector_ip_ops)")
+    seconds = perf_counter() - started
+    connection.execute("analyze peer")
+    size = connection.execute("select pg_size_pretty(pg_relation_size('peer_embedding'))").fetchone()
+    print(f"peer: one graph of {size[0] if size else None}, built in {seconds:.0f} s")
+
+
+def bind(connection: Connection) -> None:
+    """To one core: the last, as the first has more of the machine's own work."""
+    core = max(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {core})
+    psutil.Process(connection.info.backend_pid).cpu_affinity([core])
+
+
+def measure_tenant(bench: Bench, name: str, chunks: int, *, peer: bool) -> None:
+    filters: dict[str, list[str] | None] = {"": None}
+    if chunks >= 20_000:
+        names = [f"{name}|P|manual|{number}" for number in range(grown.RELEASES)]
+        filters |= {f", {share} % of it by release": names[:share] for share in SHARES}
+    for described, releases in filters.items():
+        own = ["public", name] if releases is None else [name]
+        truth = [exact(bench.connection, vector, own, releases) for vector in bench.questions]
+        ours = measured(bench, truth, partial(search, bench.connection, own, releases))
+        print(f"tenant of {chunks:,}{described}: {ours}", flush=True)
+        if peer:
+            theirs = measured(bench, truth, partial(ask_peer, bench.connection, name, releases))
+            ratio = np.percentile(theirs.times, 95) / np.percentile(ours.times, 95)
+            print(f"    peer {theirs}; its p95 is {ratio:.1f} x ours", flush=True)
+
+
+def measured(bench: Bench, truth: list[list[str]], ask: Callable[[npt.NDArray[np.float32]], list[str]]) -> Measured:
+    """The first five questions warm up, as a server that has been asked before is."""
+    for vector in bench.questions[:5]:
+        ask(vector)
+    times, recalls = [], []
+    used = cpu(bench.connection)
+    for vector, expected in zip(bench.questions, truth, strict=True):
+        started = perf_counter()
+        found = ask(vector)
+        times.append((perf_counter() - started) * 1000)
+        recalls.append(len(set(found[:10]) & set(expected)) / max(len(expected), 1))
+    spent = (cpu(bench.connection) - used) * 1000 / len(times)
+    return Measured(np.array(times), spent, np.array(recalls))
+
+
+def cpu(connection: Connection) -> float:
+    """Seconds that this process and the server's of the connection have used."""
+    processes = psutil.Process(), psutil.Process(connection.info.backend_pid)
+    return sum(process.cpu_times().user + process.cpu_times().system for process in processes)
+
+
+def search(
+    connection: Connection, tenants: list[str], releases: list[str] | None, vector: npt.NDArray[np.float32]
+) -> list[str]:
+    """As a question does it: in a session of the tenant's, up to the hundred candidates that are fused."""
+    filters = Filters(tenants, grown.VERSION, releases=releases)
+    with connection.transaction():
+        if not tenancy.enter(connection, tenants):
+            raise RuntimeError("row-level security is not in place")
+        found = nearest(connection, vector, (), filters, graphs.find_place(connection, filters), depth=DEPTH)
+    return [one.chunk_id for one in sorted(found, key=lambda one: (-one.cosine, one.chunk_id))]
+
+
+def exact(
+    connection: Connection, vector: npt.NDArray[np.float32], tenants: list[str], releases: list[str] | None
+) -> list[str]:
+    said = {"family": grown.FAMILY, "tenants": tenants, "releases": releases, "vector": str(vector.tolist())}
+    return [str(name) for (name,) in connection.execute(EXACT, said).fetchall()]
+
+
+def ask_peer(
+    connection: Connection, tenant: str, releases: list[str] | None, vector: npt.NDArray[np.float32]
+) -> list[str]:
+    with connection.transaction():
+        connection.execute("set local hnsw.iterative_scan = off; set local hnsw.ef_search = 40")  # the defaults
+        said = {"tenant": tenant, "releases": releases, "vector": str(vector.tolist())}
+        return [str(name) for (name,) in connection.execute(PEER, said).fetchall()]
+
+
+def measure_question(url: str, home: Path, questions: list[str], embedder: Embedder) -> None:
+    """The largest tenant asks. A connection of its own for each question, as the copilot has."""
+    tenants = ["public", REST]
+    filters = Filters(tenants, grown.VERSION)
+    with database.connect(url, autocommit=True) as owner:
+        lexical = indexing.open_lexical(owner, home / "indexes", grown.VERSION)
+
+    def session(work: Callable[[Connection], Any]) -> None:
+        with database.transaction(url) as connection:
+            bind(connection)
+            tenancy.enter(connection, tenants)
+            work(connection)
+
+    def ask(question: str) -> None:
+        session(lambda c: retrieve(c, lexical, embedder, question, filters=filters, limit=20))
+
+    report("one question, connection and all", ask, questions)
+    report("  of which connecting", lambda _: session(lambda _: None), questions)
+    with database.connect(url) as connection:
+        bind(connection)
+        tenancy.enter(connection, tenants)
+        kept = lambda q: retrieve(connection, lexical, embedder, q, filters=filters, limit=20)  # noqa: E731
+        report("the same on a connection that is kept", kept, questions)
+        place = graphs.find_place(connection, filters)
+        report("  of which embedding", lambda q: embedder.embed([q]), questions)
+        vectors = {question: embedder.embed([question])[0] for question in questions}
+        given = {q: lexical.search(analyse(q), tenants=tenants, limit=DEPTH) for q in questions}
+        report("  of which lexical", lambda q: lexical.search(analyse(q), tenants=tenants, limit=DEPTH), questions)
+        report("  of which looking up place and sizes", lambda _: graphs.find_place(connection, filters), questions)
+        near = lambda q: nearest(connection, vectors[q], given[q], filters, place, depth=DEPTH)  # noqa: E731
+        report("  of which vectors, with cosines of what the lexical index gave", near, questions)
+        connection.rollback()
 
 
 def report(name: str, ask: Callable[[str], object], questions: list[str]) -> None:
+    for question in questions[:10]:
+        ask(question)
     times = []
     for question in questions:
         started = perf_counter()
         ask(question)
         times.append((perf_counter() - started) * 1000)
-    print(f"{name}: {np.median(times):.1f} ms, {np.percentile(times, 95):.1f} ms at the 95th percentile")
+    print(f"{name}: {latency(np.array(times))}")
 
 
-def measure_size(connection: Connection, size: int) -> None:
-    """Vectors spread around real ones, as the chunks of more documents of the same kind would be."""
-    draw = np.random.default_rng(size)
-    rows = connection.execute("select embedding from search.embeddings order by text_sha256 limit 5000", binary=True)
-    real = np.array([row[0].to_numpy() for row in rows])  # type: ignore[attr-defined]
-    vectors = spread(real, size, draw)
-    connection.execute("drop table if exists sized")
-    connection.execute(
-        "create table sized (chunk_id int primary key, tenant_id text, text text, embedding vector(384))"
-    )
-    connection.execute("alter table sized alter column embedding set storage plain")
-    with connection.cursor().copy("copy sized from stdin (format binary)") as copy:
-        copy.set_types(["int4", "text", "text", "vector"])
-        for number, vector in enumerate(vectors):
-            copy.write_row((number, "default", "text " * 150, Vector(vector)))
-    connection.execute("analyze sized")
-    questions = spread(real, 50, draw)
-    exact, times = ask_all(connection, questions)
-    print(f"{size:,} chunks: exact {np.median(times):.1f} ms ({np.percentile(times, 95):.1f} at the 95th percentile)")
-    started = perf_counter()
-    connection.execute("set maintenance_work_mem = '256MB'")
-    connection.execute("create index on sized using hnsw (embedding vector_ip_ops)")
-    seconds = perf_counter() - started
-    connection.execute(SCAN_SETTINGS)
-    found, times = ask_all(connection, questions)
-    recall = np.mean([len(set(a[:10]) & set(b[:10])) / 10 for a, b in zip(exact, found, strict=True)])
-    took = f"{np.median(times):.1f} ms ({np.percentile(times, 95):.1f} at the 95th percentile)"
-    print(f"  HNSW {took}, recall@10 {recall:.3f}, built in {seconds:.0f} s")
+def latency(times: npt.NDArray[np.float64]) -> str:
+    return f"p50 {np.median(times):.1f} ms, p95 {np.percentile(times, 95):.1f} ms"
 
 
-def spread(real: npt.NDArray[np.float32], count: int, draw: np.random.Generator) -> npt.NDArray[np.float32]:
-    vectors = real[draw.integers(len(real), size=count)] + draw.normal(scale=0.02, size=(count, real.shape[1]))
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
-
-
-def ask_all(connection: Connection, questions: npt.NDArray[np.float32]) -> tuple[list[list[object]], list[float]]:
-    found, times = [], []
-    for vector in questions:
-        started = perf_counter()
-        rows = connection.execute(
-            "select chunk_id from sized where tenant_id = any(%s) order by embedding <#> %s limit %s",
-            (["default"], Vector(vector), DEPTH),
-        ).fetchall()
-        times.append((perf_counter() - started) * 1000)
-        found.append([row[0] for row in rows])
-    return found, times
+def interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Of the mean, 95 %, by bootstrap over the questions."""
+    draw = np.random.default_rng(0)
+    means = values[draw.integers(len(values), size=(2000, len(values)))].mean(axis=1)
+    return float(np.percentile(means, 2.5)), float(np.percentile(means, 97.5))
 
 
 if __name__ == "__main__":

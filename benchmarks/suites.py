@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from rag import lexical
+from rag import lexical, tokens
 from rag.embedder import Embedder, open_embedder
-from rag.indexing import Parameters, version_id
 from rag.lexical import Entry, Lexical
 from rag.splitter import embedding_text, split
 
@@ -70,7 +69,7 @@ def scifact(data: Path, split_name: str) -> Suite:
         for row in csv.DictReader(file, delimiter="\t"):
             if int(row["score"]) > 0:
                 relevant.setdefault(row["query-id"], {})[row["corpus-id"]] = []
-    parts = [part for document in scifact_documents(data) for part in _parts(*document)]
+    parts = [part for document in scifact_documents(data) for part in split_parts(*document)]
     return Suite(f"scifact {split_name}", parts, [Asked(texts[key], found) for key, found in relevant.items()])
 
 
@@ -86,7 +85,7 @@ def runbooks(data: Path, field: str) -> Suite:
     parts: list[Part] = []
     for path in sorted((folder / "content").rglob("*.md")):
         text = path.read_text(encoding="utf-8")
-        parts.extend(_parts(str(path.relative_to(folder)), path.stem, text))
+        parts.extend(split_parts(str(path.relative_to(folder)), path.stem, text))
     rows = [json.loads(line) for line in (folder / "questions.jsonl").open(encoding="utf-8")]
     return Suite(f"runbooks {field}", parts, [Asked(row[field], {row["gold_path"]: []}) for row in rows])
 
@@ -94,7 +93,7 @@ def runbooks(data: Path, field: str) -> Suite:
 def chunk_spans(data: Path) -> Suite:
     folder = data / "ir" / "chunk-spans"
     texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.md"))}
-    parts = [part for name, text in texts.items() for part in _parts(name, name.replace("_", " "), text)]
+    parts = [part for name, text in texts.items() for part in split_parts(name, name.replace("_", " "), text)]
     questions = []
     with (folder / "questions_df.csv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
@@ -105,7 +104,7 @@ def chunk_spans(data: Path) -> Suite:
     return Suite("chunk spans", parts, questions)
 
 
-def _parts(document: str, title: str, text: str) -> Iterator[Part]:
+def split_parts(document: str, title: str, text: str) -> Iterator[Part]:
     for chunk in split(text, title=title, kind="manual"):
         yield Part(
             document, title, chunk.heading_path, chunk.text, chunk.lead, chunk.byte_start, chunk.byte_end
@@ -125,7 +124,7 @@ class Indexed:
 def index(suite: Suite, work: Path, embedder: Embedder | None = None) -> Indexed:
     embedder = embedder or open_embedder(work / "models")
     texts = [embedding_text(p.title, p.heading_path, p.text, p.lead) for p in suite.parts]
-    path = work / "lexical" / version_id("\n".join(texts), embedder, Parameters())
+    path = work / "lexical" / _key(tokens.NAME, *texts)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         lexical.build(path, (_entry(number, part) for number, part in enumerate(suite.parts)))
@@ -140,9 +139,12 @@ def _entry(number: int, part: Part) -> Entry:
 
 def vectors(texts: list[str], work: Path, embedder: Embedder) -> npt.NDArray[np.float32]:
     """Kept by what they are of, because a grid search asks for them many times."""
-    key = hashlib.sha256("\0".join([embedder.name, *texts]).encode()).hexdigest()[:16]
-    path = work / "vectors" / f"{key}.npy"
+    path = work / "vectors" / f"{_key(embedder.name, *texts)}.npy"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, embedder.embed(texts))
     return np.asarray(np.load(path))
+
+
+def _key(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]

@@ -82,6 +82,19 @@ class Claim(BaseModel):
     citations: list[Annotated[SpanCitation | RowsCitation, Field(discriminator="kind")]]
 
 
+class Conflict(BaseModel):
+    """A statement that changed between releases: the newer one holds."""
+
+    current: str
+    previous: str
+    since: str | None = Field(description="The release from which `current` holds.")
+    since_date: str | None = Field(description="The day of that release, where a document states one.")
+    citations: list[SpanCitation]
+    backs: list[Literal["current", "previous", "since"]] = Field(
+        description="Of each citation, which part it is the receipt of."
+    )
+
+
 class Context(BaseModel):
     """For what the answer holds. All null: the current release of everything."""
 
@@ -121,6 +134,7 @@ class Answer(BaseModel):
                 "as_of": "2026-10-01T00:00:00+00:00",
                 "context": {"device_id": "pump-07", "product": "pump", "version": "2.1"},
                 "timings_ms": {"retrieve": 9.1, "answer": 4.2, "total": 14.0},
+                "conflicts": [],
             }
         }
     )
@@ -135,6 +149,7 @@ class Answer(BaseModel):
     as_of: str | None = Field(description="ISO 8601 with offset.")
     context: Context
     timings_ms: dict[str, float]
+    conflicts: list[Conflict] = Field(default=[], description="What earlier releases said in place of the claims.")
 
 
 class SearchHit(BaseModel):
@@ -150,6 +165,8 @@ class SearchHit(BaseModel):
     byte_start: int
     byte_end: int
     score: float
+    also_in: list[str] = Field(description="Documents with a copy of this passage, left out for it.")
+    rerank: float | None = Field(None, description="Score of the reranker, where one is configured and answered.")
 
 
 class SearchResult(BaseModel):
@@ -207,13 +224,33 @@ class Series(BaseModel):
     points: list[Point]
 
 
+class Evaluation(BaseModel):
+    """One run of a suite on an index version. Nothing of what was asked or answered."""
+
+    index_version: str
+    suite: str
+    evaluated_at: datetime
+    questions: int
+    correct: int
+    stale: int
+    metrics: dict[str, float]
+    active: bool = Field(description="True where questions are answered from this version now.")
+
+
+class Evaluations(BaseModel):
+    runs: list[Evaluation] = Field(description="Newest first.")
+
+
 class Health(BaseModel):
     status: Literal["ok"]
 
 
 class Ready(BaseModel):
+    """`tenants_kept_apart_by`: filters alone where the database user may not create the role that policies hold for."""
+
     database: Literal["ok"]
     index_version: str
+    tenants_kept_apart_by: Literal["row-level security", "filters alone"]
 
 
 class RefusedRecord(BaseModel):

@@ -102,5 +102,15 @@ def document(
     return copilot.document(document_id, tenant_id=tenant_id)
 
 
+@router.get("/evaluations", response_model=models.Evaluations, responses=declared(422, 503))
+def evaluations(
+    copilot: CopilotPart,
+    suite: Annotated[models.Name | None, Query(description="Only this suite.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> dict[str, Any]:
+    """How index versions did on suites of questions with known answers."""
+    return {"runs": copilot.evaluations(suite=suite, limit=limit)}
+
+
 def _context(scope: models.Scope) -> Context:
     return Context(device_id=scope.device_id, product=scope.product, version=scope.version)

@@ -1,8 +1,8 @@
 """Gold to a new index version, whenever gold has changed.
 
 The version is built beside the one that questions are answered from, and nothing is promoted here: rag_eval_pipeline
-decides that. A text that was embedded for any earlier version is not embedded again, and gold that did not change finds
-the version that is there.
+decides that. Only documents that changed are split and embedded, and gold that did not change finds the version that is
+there. Versions that nobody will go back to are taken away afterwards.
 """
 
 import logging
@@ -23,12 +23,13 @@ def build_search_index() -> None:
     def build() -> dict[str, Any]:
         from iotops.bootstrap import bootstrap
         from rag import indexing
+        from rag.collecting import collect
 
         app = bootstrap()
-        built = indexing.build_index(
-            app.database_url, app.embedder, app.settings.home / "indexes", now=datetime.now(UTC)
-        )
+        indexes = app.settings.home / "indexes"
+        built = indexing.build_index(app.database_url, app.embedder, indexes, now=datetime.now(UTC))
         log.info(built.describe())
+        log.info(collect(app.database_url, indexes).describe())
         return {"index_version": built.version.index_version, "created": built.created, "embedded": built.embedded}
 
     build()

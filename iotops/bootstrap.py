@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lakehouse.objects import ObjectStore
     from rag.copilot import Copilot
     from rag.embedder import Embedder
+    from rag.rerank import Reranker
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,13 @@ class App:
         return open_embedder(self.settings.home / "models")
 
     @cached_property
+    def reranker(self) -> "Reranker | None":
+        from rag.rerank import open_reranker
+
+        settings = self.settings
+        return open_reranker(settings.rerank_url, settings.rerank_key, settings.rerank_model)
+
+    @cached_property
     def copilot(self) -> "Copilot":
         from rag.copilot import Copilot
 
@@ -59,6 +67,7 @@ class App:
             objects=self.objects,
             embedder=self.embedder,
             indexes=self.settings.home / "indexes",
+            reranker=self.reranker,
         )
 
 

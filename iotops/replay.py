@@ -13,14 +13,15 @@ from lakehouse.content import content_hashes
 from lakehouse.database import Connection
 from lakehouse.errors import StepFailed
 from lakehouse.warehouse import build_warehouse
+from rag.checksums import read_total
 from rag.indexing import build_index, promote
-from rag.loading import read_checksum
-from rag.versions import table_of
+from rag.versions import get_version
 
 # Scorecards, answers and their audit are not made from bronze, and stay.
 DROP: Final = """
 drop schema if exists landing, silver, gold, gold_candidate, gold_partitions cascade;
-drop table if exists search.active, search.promotions, search.chunks, search.embeddings, search.index_versions cascade;
+drop table if exists search.active, search.promotions, search.chunks, search.documents, search.embeddings,
+    search.index_versions cascade;
 """
 INDEX: Final = "select index_version from search.active"
 BUILT: Final = "select snapshot from registry.builds where finished_at is not null order by build_id desc limit 1"
@@ -101,5 +102,10 @@ def _content(connection: Connection) -> Content:
     return Content(
         snapshot=str(built[0]) if built else None,
         tables=content_hashes(connection),
-        index=(index[0], read_checksum(connection, table_of(index[0]), vectors=False)[1]) if index else None,
+        index=(index[0], _index_checksum(connection, index[0])) if index else None,
     )
+
+
+def _index_checksum(connection: Connection, index_version: str) -> str:
+    version = get_version(connection, index_version)
+    return read_total(connection, version.table, version.number, vectors=False).checksum

@@ -8,6 +8,7 @@ from pathlib import Path
 from lakehouse.errors import Misused
 
 MOST_DAYS = 36_500
+RERANK_MODEL = "rerank-v3.5"
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -20,6 +21,7 @@ class Settings:
     inbox: the folder that the ingest DAGs read, one sub-folder a tenant: `<tenant>/{documents,chats,telemetry}`.
     connectors: the YAML file that lists the origins to be read every hour.
     kafka_brokers: host:port of one or more brokers, separated by commas.
+    rerank_url: a server with Cohere's /v2/rerank, or file:///folder with a cross-encoder. None: no reranking.
     hot_days, warm_days: how many days of readings and events stay in Postgres, and in Delta. None: for ever.
     """
 
@@ -34,6 +36,9 @@ class Settings:
     api_port: int
     ui_port: int
     airflow_port: int
+    rerank_url: str | None = None
+    rerank_key: str | None = field(default=None, repr=False)
+    rerank_model: str = RERANK_MODEL
     hot_days: int | None = None
     warm_days: int | None = None
 
@@ -55,6 +60,9 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     database_url = environ.get("IOTOPS_DATABASE_URL") or None
     if database_url and not database_url.startswith(("postgresql://", "postgres://")):
         raise Misused("IOTOPS_DATABASE_URL must start with postgresql://")
+    rerank_url = environ.get("IOTOPS_RERANK_URL") or None
+    if rerank_url and not rerank_url.startswith(("http://", "https://", "file://")):
+        raise Misused(f"IOTOPS_RERANK_URL is '{rerank_url}': it must start with https://, http:// or file://")
     hot_days, warm_days = _days(environ, "IOTOPS_HOT_DAYS"), _days(environ, "IOTOPS_WARM_DAYS")
     if warm_days is not None and (hot_days is None or warm_days < hot_days):
         raise Misused(
@@ -73,6 +81,9 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         api_port=_port(environ, "IOTOPS_API_PORT", 8000),
         ui_port=_port(environ, "IOTOPS_UI_PORT", 8501),
         airflow_port=_port(environ, "IOTOPS_AIRFLOW_PORT", 8080),
+        rerank_url=rerank_url,
+        rerank_key=environ.get("IOTOPS_RERANK_KEY") or None,
+        rerank_model=environ.get("IOTOPS_RERANK_MODEL") or RERANK_MODEL,
         hot_days=hot_days,
         warm_days=warm_days,
     )
@@ -94,6 +105,9 @@ def child_environment(
         "IOTOPS_API_PORT": str(settings.api_port),
         "IOTOPS_UI_PORT": str(settings.ui_port),
         "IOTOPS_AIRFLOW_PORT": str(settings.airflow_port),
+        "IOTOPS_RERANK_URL": settings.rerank_url or "",
+        "IOTOPS_RERANK_KEY": settings.rerank_key or "",
+        "IOTOPS_RERANK_MODEL": settings.rerank_model,
         "IOTOPS_HOT_DAYS": str(settings.hot_days or ""),
         "IOTOPS_WARM_DAYS": str(settings.warm_days or ""),
     }

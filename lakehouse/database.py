@@ -10,8 +10,11 @@ from pathlib import Path
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import Diagnostic
 
 from lakehouse.errors import DatabaseUnavailable
+
+log = logging.getLogger(__name__)
 
 Connection = psycopg.Connection[tuple[object, ...]]
 
@@ -127,10 +130,17 @@ def transaction(url: str) -> Iterator[Connection]:
 
 
 def apply_schema(connection: Connection, sql: str) -> None:
-    """Run idempotent DDL (`create ... if not exists`) under the schema lock."""
+    """Run idempotent DDL (`create ... if not exists`) under the schema lock. What it warns of is logged."""
+    connection.add_notice_handler(_log_warning)
     connection.execute("select pg_advisory_xact_lock(%s)", (SCHEMA_LOCK,))
     connection.execute(sql)
     connection.commit()
+    connection.remove_notice_handler(_log_warning)
+
+
+def _log_warning(notice: Diagnostic) -> None:
+    if notice.severity_nonlocalized == "WARNING":  # NOTICE says of each table that it is there already
+        log.warning("%s", notice.message_primary)
 
 
 def psql_path() -> str:

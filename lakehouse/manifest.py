@@ -1,6 +1,7 @@
 """One document to its row of the manifest: its bytes and its text are stored, and what is said about it is weighed."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +12,10 @@ from lakehouse.sources.documents import PDF_EXTRACTION, Parsed, read_document
 from lakehouse.sources.extractor import Extractor
 from lakehouse.sources.front_matter import KINDS, Stated
 from lakehouse.state import Row, differs
+
+_VERSION = r"v?(\d+(?:\.\d+){1,3}(?:-(?:rc|beta|alpha)[.-]?\d*)?)"
+_IN_FILE = re.compile(rf"(?:^|[-_ ]){_VERSION}$", re.I)
+_IN_FOLDER = re.compile(rf"^(?:(?:release|version|docs|manual|firmware|fw)[-_ ]?)?{_VERSION}$", re.I)
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ def _row(origin: Origin, change: Change, known: Row | None, parsed: Parsed, raw_
         "byte_start": parsed.byte_start,
         "byte_end": parsed.byte_end,
         "product": stated.product or flags.product,
-        "version_from": stated.version or said.version or flags.version,
+        "version_from": stated.version or said.version or flags.version or version_of(f"{origin.label}/{change.name}"),
         "version_to": stated.version_to,
         "valid_from": stated.valid_from or said.valid_from,
         "classification": stated.classification or flags.classification,
@@ -122,6 +127,19 @@ def _said(change: Change, known: Row | None, object_sha256: str) -> Stated:
         valid_from = known["valid_from"] or valid_from
         url = url if _is_page(change) else known["url"] or url  # a page that moved for good is news
     return Stated(version=facts.get("version"), valid_from=valid_from, url=url)
+
+
+def version_of(path: str) -> str | None:
+    """By names: the file's (`pump-manual-2.4.md`), else that of its innermost folder (`2.3/`, `v3.1/`, `release-1.2/`).
+
+    A version has a dot: `2026-10` is a month, and `chapter-3` a chapter.
+    """
+    *folders, name = path.split("/")
+    stem = name.rpartition(".")[0] if re.search(r"\.[A-Za-z]\w*$", name) else name
+    for pattern, part in ((_IN_FILE, stem), *((_IN_FOLDER, folder) for folder in reversed(folders))):
+        if found := pattern.search(part):
+            return found[1]
+    return None
 
 
 def kind_of(path: str) -> str:

@@ -48,6 +48,24 @@ class Claim:
     citations: tuple[Citation, ...]
 
 
+Backs = Literal["current", "previous", "since"]
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A statement that changed between releases. `backs` says of each citation which part it is the receipt of.
+
+    since: the release from which `current` holds; since_date: the day of it, where a document states one.
+    """
+
+    current: str
+    previous: str
+    since: str | None
+    since_date: str | None
+    citations: tuple[SpanCitation, ...]
+    backs: tuple[Backs, ...]
+
+
 @dataclass(frozen=True)
 class Context:
     """For which device, product and version the answer holds. All None: the current release of everything."""
@@ -80,10 +98,11 @@ class Answer:
     as_of: str | None
     context: Context
     timings_ms: dict[str, float]
+    conflicts: tuple[Conflict, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The public form. A span lists its keys in the order of the contract, `kind` first."""
         body = asdict(self)
-        for claim in body["claims"]:
-            claim["citations"] = [{"kind": c.pop("kind"), **c} for c in claim["citations"]]
+        for holder in (*body["claims"], *body["conflicts"]):
+            holder["citations"] = [{"kind": c.pop("kind"), **c} for c in holder["citations"]]
         return body

@@ -7,6 +7,7 @@ from lakehouse.database import Connection
 from lakehouse.tenants import readable
 from rag.answer import Context, Question
 from rag.names import Device, all_names, named
+from rag.version_order import version_key as version_key
 from rag.windows import find_window
 
 _WORD = re.compile(r"[^\s,;?!()\"']+")
@@ -67,6 +68,7 @@ class Scope:
     devices: the devices of the tenant that the question names, and the one given with it, as they are called today.
     renamed: those that it calls by a former name. names: all names of the devices.
     releases: keys (see `release_key`) of the releases that may be cited; documents of no product always may.
+    versions: those that the question names, lowest first. known: all releases that the tenant may read of.
     """
 
     context: Context
@@ -74,15 +76,12 @@ class Scope:
     releases: frozenset[str]
     renamed: tuple[Device, ...] = ()
     names: tuple[str, ...] = ()
+    versions: tuple[str, ...] = ()
+    known: tuple[Release, ...] = ()
 
 
 def release_key(tenant_id: str, product: str, kind: str, version: str | None) -> str:
     return "|".join((tenant_id, product, kind, version or ""))
-
-
-def version_key(version: str) -> tuple[int, ...]:
-    """The digit groups, so that 10.0 follows 9.1; the same rule as `version_key` in gold.releases."""
-    return tuple(int(group) for group in re.findall(r"\d+", version))
 
 
 def resolve_scope(connection: Connection, question: Question) -> Scope:
@@ -118,6 +117,34 @@ def resolve_scope(connection: Connection, question: Question) -> Scope:
         frozenset(r.key for r in allowed(releases, product, versions, history=history)),
         tuple(one for one in devices if one.asked != one.device_id),
         (all_names(connection, question.tenant_id, tuple(called), question.as_of) if called else None) or tuple(called),
+        tuple(named_versions(question.text, releases, product)),
+        tuple(releases),
+    )
+
+
+def earlier_releases(scope: Scope, product: str | None, than: tuple[int, ...]) -> frozenset[str]:
+    """Keys of what the product's releases before one said."""
+    return frozenset(r.key for r in scope.known if r.product == product and r.version and version_key(r.version) < than)
+
+
+def notes_between(scope: Scope, old: str | None, new: str | None) -> frozenset[str]:
+    """Keys of the release notes after one version, up to another, of the product that the scope is about."""
+    low, high = version_key(old or ""), version_key(new or "")
+    return frozenset(
+        r.key
+        for r in scope.known
+        if r.kind == "release_note"
+        and (scope.context.product is None or same_name(r.product, scope.context.product))
+        and low < version_key(r.version or "") <= high
+    )
+
+
+def pages_of(scope: Scope, product: str | None, version: str | None, kind: str) -> frozenset[str]:
+    """Keys of the pages of one kind of one version."""
+    return frozenset(
+        r.key
+        for r in scope.known
+        if (r.product, r.kind) == (product, kind) and version_key(r.version or "") == version_key(version or "")
     )
 
 

@@ -2,9 +2,9 @@
 
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from time import perf_counter
@@ -18,12 +18,14 @@ from lakehouse.database import Connection
 from lakehouse.errors import DatabaseUnavailable, IndexNotBuilt, Misused, WarehouseNotBuilt
 from lakehouse.objects import ObjectStore
 from lakehouse.tenants import readable, require_tenant
-from rag import indexing, records, sources, versions
-from rag.answer import Answer, Claim, Context, Question, SpanCitation
+from rag import history, indexing, records, sources, tenancy, versions
+from rag.answer import Answer, Claim, Conflict, Context, Question, SpanCitation
+from rag.change_questions import Change, list_changes, read_change, summary, told
 from rag.clauses import clauses, named_kind, with_subject
-from rag.context import Scope, resolve_scope, unknown_devices
+from rag.conflicts import find_conflict, replaced_by
+from rag.context import Scope, earlier_releases, notes_between, pages_of, resolve_scope, same_name, unknown_devices
 from rag.embedder import Embedder
-from rag.extraction import extract
+from rag.extraction import Evidence, Stating, extract
 from rag.features import Asked
 from rag.lexical import Lexical
 from rag.lineage import Origin, trace
@@ -31,12 +33,18 @@ from rag.measure import Measure, NotMeasured, Vocabulary, read_measure
 from rag.measuring import measure, read_vocabulary
 from rag.names import as_called_now
 from rag.receipts import Verification, check_span, verify_answer
-from rag.replacements import STATEMENT, find_replacements
-from rag.retriever import Filters, Hit, containing, retrieve
+from rag.releases import of_release, spoken_for
+from rag.replacements import Replacement
+from rag.rerank import Reranker
+from rag.retriever import Filters, Hit, retrieve
+from rag.statements import Statements
+from rag.version_order import version_key
 from rag.windows import find_window
 
 LONGEST_QUESTION = 2000
 PASSAGES = 30
+EARLIER = 8  # passages of earlier releases in which a statement is looked for
+COMPARED = 2  # claims of an answer that are held against them
 NO_CONTEXT = Context()
 
 ANSWERS = Counter("iotops_answers", "Answers given, by status", ["status"])
@@ -57,6 +65,8 @@ class SearchHit:
     byte_start: int
     byte_end: int
     score: float
+    also_in: tuple[str, ...]
+    rerank: float | None
 
 
 @dataclass(frozen=True)
@@ -66,17 +76,27 @@ class Draft:
     claims: tuple[Claim, ...]
     gaps: tuple[str, ...]
     retrieve_ms: float
+    conflicts: tuple[Conflict, ...] = ()
 
 
 class Copilot:
     """Answers for one installation. It holds the open index of the active version and nothing about a caller."""
 
-    def __init__(self, database_url: str, objects: ObjectStore, embedder: Embedder, indexes: Path) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        objects: ObjectStore,
+        embedder: Embedder,
+        indexes: Path,
+        reranker: Reranker | None = None,
+    ) -> None:
+        self._reranker = reranker
         self._database_url = database_url
         self._objects = objects
         self._embedder = embedder
         self._indexes = indexes
         self._lexical: Lexical | None = None
+        self._statements = Statements()
 
     def ask(self, question: Question, *, index_version: str | None = None) -> Answer:
         """Raises UnknownTenant, WarehouseNotBuilt, IndexNotBuilt, Misused, Unavailable.
@@ -106,12 +126,13 @@ class Copilot:
         now: datetime,
         as_of: datetime | None = None,
         context: Context = NO_CONTEXT,
+        index_version: str | None = None,
     ) -> list[SearchHit]:
-        """The passages that an answer would be taken from, best first."""
+        """The passages that an answer would be taken from, best first. index_version: see `ask`."""
         question = Question(query, tenant_id, now, as_of, context)
         with self._session(tenant_id) as connection:
             scope = resolve_scope(connection, question)
-            hits = self._retrieve(connection, query, question, scope, self._active(connection), limit)
+            hits = self._retrieve(connection, query, question, scope, index_version or self._active(connection), limit)
         return [_search_hit(hit) for hit in hits]
 
     def answer(self, answer_id: str, *, tenant_id: str) -> dict[str, Any]:
@@ -138,10 +159,15 @@ class Copilot:
             answer = records.from_json(records.load(connection, tenant_id, answer_id))
             return sources.read_series(connection, answer, claim, citation)
 
+    def evaluations(self, *, suite: str | None, limit: int) -> list[history.Past]:
+        with database.transaction(self._database_url) as connection:
+            return history.read_history(connection, suite=suite, limit=limit)
+
     def ready(self) -> dict[str, str]:
         """Raises Unavailable or NotReady where a question could not be answered now."""
         with database.transaction(self._database_url) as connection:
-            return {"database": "ok", "index_version": self._active(connection)}
+            guard = "row-level security" if tenancy.is_guarded(connection) else "filters alone"
+            return {"database": "ok", "index_version": self._active(connection), "tenants_kept_apart_by": guard}
 
     def _draft(self, connection: Connection, question: Question, scope: Scope, version: str) -> Draft:
         """Clause by clause: a number where the clause asks for one that gold holds, else sentences."""
@@ -149,7 +175,10 @@ class Copilot:
             return Draft((), tuple(f"device '{name}' is not known to this tenant" for name in unknown), 0.0)
         vocabulary = read_vocabulary(connection, question.tenant_id)
         snapshot = warehouse.snapshot(connection)
+        if change := self._change_in(question, scope):
+            return self._changed(connection, question, scope, change, version)
         claims: list[Claim] = []
+        conflicts: list[Conflict] = []
         gaps: list[str] = []
         retrieve_ms = 0.0
         for clause in clauses(as_called_now(question.text, scope.renamed)):
@@ -159,7 +188,9 @@ class Copilot:
                 begun = perf_counter()
                 hits = self.passages(connection, clause, question, scope, version)
                 retrieve_ms += (perf_counter() - begun) * 1000
-                found = self._quoted(connection, asked_of(clause, question, scope), hits, question, scope, version)
+                evidence, now = self._quoted(connection, clause, hits, question, scope, version)
+                conflicts += now
+                found = evidence.claims or NotMeasured(f"no document or message carries an answer to “{clause}”")
             elif isinstance(asked, NotMeasured):
                 found = asked
             else:
@@ -168,7 +199,51 @@ class Copilot:
                 gaps.append(found.reason)
             else:
                 claims.extend(claim for claim in found if claim not in claims)
-        return Draft(tuple(claims), tuple(gaps), retrieve_ms)
+        return Draft(tuple(claims), tuple(gaps), retrieve_ms, tuple(dict.fromkeys(conflicts)))
+
+    def _change_in(self, question: Question, scope: Scope) -> Change | None:
+        """What happened to one device is no question of releases."""
+        if scope.devices:
+            return None
+        known = [r.version for r in scope.known if r.version and same_name(r.product, scope.context.product)]
+        return read_change(question.text, scope.versions, known, scope.context.product)
+
+    def _changed(self, connection: Connection, question: Question, scope: Scope, change: Change, version: str) -> Draft:
+        """Both releases are asked; what they say differently is told with the statement of the change."""
+        begun = perf_counter()
+        if not change.subject:
+            claims = self._all_changes(connection, question, scope, change, version)
+            gaps = () if claims else ("no document tells what changed",)
+            return Draft(tuple(claims), gaps, (perf_counter() - begun) * 1000)
+        sides = []
+        for release in (change.new, change.old):
+            context = Context(None, scope.context.product, release)
+            asked = replace(question, text=change.subject or question.text, context=context)
+            side = resolve_scope(connection, asked)
+            hits = self.passages(connection, asked.text, asked, side, version)
+            sides.append((side, *self._evidence(connection, asked.text, hits, asked, side, version)))
+        (new_scope, new, stating), (_, old, _) = sides
+        asked = replace(question, text=change.subject or question.text, context=new_scope.context)
+        conflicts = self._conflicts(connection, new, stating, asked, new_scope, version)
+        statements = stating([one.candidate.quoted for one in old.stated]) if old.stated else []
+        for one in old.stated:
+            found = replaced_by(one.candidate, statements, self._earlier(connection, asked, new_scope, version))
+            conflicts += [found] if found and found not in conflicts else []
+        since = version_key(change.old or "")
+        conflicts = [one for one in conflicts if one.since is None or version_key(one.since) > since]
+        claims = told(conflicts) or [*new.claims[:1], *(c for c in old.claims[:1] if c not in new.claims)]
+        gaps = () if claims else (f"no document tells what changed of “{change.subject or question.text}”",)
+        return Draft(tuple(claims), gaps, (perf_counter() - begun) * 1000, tuple(conflicts))
+
+    def _all_changes(
+        self, connection: Connection, question: Question, scope: Scope, change: Change, version: str
+    ) -> list[Claim]:
+        """What release notes and pages state of the releases after the old one, up to the new."""
+        asked = replace(question, text="", context=Context(None, scope.context.product))  # today's pages tell of all
+        side = resolve_scope(connection, asked)
+        notes = self._among(connection, question.text, notes_between(side, change.old, change.new), question, version)
+        statements = self._statements.all(connection, _filters(asked, side, version), None)
+        return list_changes(notes, statements, change)
 
     def passages(
         self, connection: Connection, clause: str, question: Question, scope: Scope, version: str
@@ -185,28 +260,85 @@ class Copilot:
         return [hit for hit in hits if hit.kind == kind] or [hit for hit in hits if hit.kind != "insight"]
 
     def _quoted(
+        self, connection: Connection, clause: str, hits: Sequence[Hit], question: Question, scope: Scope, version: str
+    ) -> tuple[Evidence, list[Conflict]]:
+        evidence, stating = self._evidence(connection, clause, hits, question, scope, version)
+        return evidence, self._conflicts(connection, evidence, stating, question, scope, version)
+
+    def _evidence(
+        self, connection: Connection, clause: str, hits: Sequence[Hit], question: Question, scope: Scope, version: str
+    ) -> tuple[Evidence, Stating]:
+        filters, release = _filters(question, scope, version), scope.context.version
+
+        def stating(texts: Sequence[str]) -> list[Replacement]:
+            return self._statements.about(connection, texts, filters, release)
+
+        asked, lexical = asked_of(clause, question, scope), self.lexical(version)
+        return extract(asked, hits, self._embedder, lexical, stating, version=release), stating
+
+    def _conflicts(
         self,
         connection: Connection,
-        asked: Asked,
-        hits: Sequence[Hit],
+        evidence: Evidence,
+        stating: Stating,
         question: Question,
         scope: Scope,
         version: str,
-    ) -> tuple[Claim, ...] | NotMeasured:
-        statements = containing(connection, STATEMENT, filters=_filters(question, scope, version))
-        lexical = self.lexical(connection, version)
-        evidence = extract(asked, hits, self._embedder, lexical, find_replacements(statements))
-        return evidence.claims or NotMeasured(f"no document or message carries an answer to “{asked.clause}”")
+    ) -> list[Conflict]:
+        """Of the answer's first claims, what earlier releases said in their place."""
+        earlier = self._earlier(connection, question, scope, version)
+        notes = self._of_kind(connection, question, scope, version, "release_note")
+        same = self._of_kind(connection, question, scope, version, "manual")
+        found = list(evidence.conflicts)
+        compared = evidence.stated[:COMPARED]
+        statements = stating([one.candidate.quoted for one in compared]) if compared else []
+        for stated in compared:
+            if conflict := find_conflict(stated, statements, earlier, notes, same):
+                found.append(conflict)
+        return list(dict.fromkeys(found))
+
+    def _earlier(
+        self, connection: Connection, question: Question, scope: Scope, version: str
+    ) -> Callable[[str, Hit], list[Hit]]:
+        def find(query: str, hit: Hit) -> list[Hit]:
+            keys = earlier_releases(scope, hit.product, hit.version_key)
+            return self._among(connection, query, keys, question, version)
+
+        return find
+
+    def _of_kind(
+        self, connection: Connection, question: Question, scope: Scope, version: str, kind: str
+    ) -> Callable[[str, Hit], list[Hit]]:
+        """Passages of one kind, of the very release of a hit."""
+
+        def find(query: str, hit: Hit) -> list[Hit]:
+            keys = pages_of(scope, hit.product, hit.version, kind)
+            return self._among(connection, query, keys, question, version)
+
+        return find
+
+    def _among(
+        self, connection: Connection, query: str, releases: frozenset[str], question: Question, version: str
+    ) -> list[Hit]:
+        """Passages of these releases alone."""
+        if not releases:
+            return []
+        filters = Filters(readable(question.tenant_id), version, question.as_of, releases, insights=False)
+        lexical = self.lexical(version)
+        hits = retrieve(connection, lexical, self._embedder, query, filters=filters, limit=EARLIER)
+        return [spoken_for(hit) for hit in hits if hit.product]
 
     def _retrieve(
         self, connection: Connection, query: str, question: Question, scope: Scope, version: str, limit: int
     ) -> list[Hit]:
-        lexical, filters = self.lexical(connection, version), _filters(question, scope, version)
-        return retrieve(connection, lexical, self._embedder, query, filters=filters, limit=limit)
+        lexical, filters = self.lexical(version), _filters(question, scope, version)
+        hits = retrieve(connection, lexical, self._embedder, query, filters=filters, limit=limit)
+        return of_release([spoken_for(hit) for hit in hits], scope.context.version)
 
-    def lexical(self, connection: Connection, version: str) -> Lexical:
+    def lexical(self, version: str) -> Lexical:
         if self._lexical is None or self._lexical.index_version != version:
-            self._lexical = indexing.open_lexical(connection, self._indexes, version)
+            with database.transaction(self._database_url) as every_tenant:  # of whose chunks missing files are made
+                self._lexical = indexing.open_lexical(every_tenant, self._indexes, version)
         return self._lexical
 
     def _checked(self, question: Question, scope: Scope, version: str, draft: Draft, started: float) -> Answer:
@@ -221,6 +353,9 @@ class Copilot:
                 faults.append(f"a claim was withheld, its receipt does not hold: {fault}")
             else:
                 kept.append(claim)
+        conflicts = [
+            one for one in draft.conflicts if not any(check_span(self._objects, tenants, c) for c in one.citations)
+        ]
         gaps = (*draft.gaps, *faults)
         total = (perf_counter() - started) * 1000
         return Answer(
@@ -228,7 +363,7 @@ class Copilot:
             tenant_id=question.tenant_id,
             question=question.text,
             status="abstained" if not kept else "degraded" if faults else "answered",
-            text=_text(kept, gaps, scope),
+            text=_text(kept, gaps, scope, summary(conflicts) if kept else None),
             claims=tuple(kept),
             index_version=version,
             as_of=question.as_of.isoformat() if question.as_of else None,
@@ -238,6 +373,7 @@ class Copilot:
                 "answer": round(total - draft.retrieve_ms, 1),
                 "total": round(total, 1),
             },
+            conflicts=tuple(conflicts) if kept else (),
         )
 
     def _active(self, connection: Connection) -> str:
@@ -251,6 +387,7 @@ class Copilot:
         """A connection on behalf of a tenant that exists. Gold that is not there yet is said so, in one line."""
         with database.transaction(self._database_url) as connection:
             require_tenant(connection, tenant_id)
+            tenancy.enter(connection, readable(tenant_id))
             try:
                 yield connection
             except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
@@ -297,13 +434,13 @@ def asked_of(clause: str, question: Question, scope: Scope) -> Asked:
     )
 
 
-def _text(claims: list[Claim], gaps: tuple[str, ...], scope: Scope) -> str:
-    """The claims, numbered as they are cited; what could not be answered, and why, at the end. Between them, how a
-    device is called that the question calls by a former name."""
+def _text(claims: list[Claim], gaps: tuple[str, ...], scope: Scope, changed: str | None) -> str:
+    """The claims, numbered as they are cited; what could not be answered, and why, at the end. Between them, since when
+    it is so, and how a device is called that the question calls by a former name."""
     said = [f"{claim.text} [{number}]" for number, claim in enumerate(claims, start=1)]
     left = [f"{'Not answered' if not claims else 'Not found'}: {gap}." for gap in dict.fromkeys(gaps)]
     renamed = [f"{device.asked} was renamed and is called {device.device_id} now." for device in scope.renamed]
-    return "\n".join([*said, *renamed, *left])
+    return "\n".join([*said, *([changed] if changed else []), *renamed, *left])
 
 
 def _looked_up(scope: Scope) -> frozenset[str]:

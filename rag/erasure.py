@@ -11,10 +11,11 @@ from psycopg.types.json import Jsonb
 
 from lakehouse.database import Connection
 from lakehouse.tenants import PUBLIC
+from rag import graphs
+from rag.checksums import WRITTEN, read_total
 from rag.indexing import open_lexical
-from rag.loading import read_checksum
 from rag.splitter import embedding_text
-from rag.versions import list_versions, table_of
+from rag.versions import IndexVersion, list_versions
 
 BATCH: Final = 2_000
 
@@ -25,8 +26,14 @@ select distinct c.title, c.heading_path, c.lead, c.text
 from search.chunks as c
 where c.text = any(%(texts)s) and not ({_DOOMED})
 """
-COUNTS: Final = f"""
-select c.index_version, count(distinct c.document_id) from search.chunks as c where {_DOOMED} group by 1
+LOST: Final = f"""
+with c as (delete from search.documents as c where {_DOOMED} returning c.family, c.added, c.removed)
+
+select v.index_version, count(*)
+from c
+join search.index_versions as v
+    on c.family = v.family and c.added <= v.number and (c.removed is null or c.removed > v.number)
+group by 1
 """
 
 # An answer is of whoever asked; what it cites may be of `public`, which every tenant reads.
@@ -75,10 +82,12 @@ def erase_index(connection: Connection, tenant_id: str, documents: Collection[st
     said = {"tenant_id": tenant_id, "documents": None if documents is None else sorted(documents)}
     gone = {"copilot.answers": _erase_answers(connection, tenant_id, documents)}
     gone["search.embeddings"] = _erase_vectors(connection, said)
-    counts = {str(name): int(str(count)) for name, count in connection.execute(COUNTS, said).fetchall()}
+    lost = {str(name): int(str(count)) for name, count in connection.execute(LOST, said).fetchall()}
     gone["search.chunks"] = connection.execute(f"delete from search.chunks as c where {_DOOMED}", said).rowcount
-    for index_version, count in counts.items():
-        _recount(connection, index_version, count)
+    for version in list_versions(connection):
+        if version.index_version in lost:
+            _recount(connection, version, lost[version.index_version])
+            graphs.settle(connection, version.family, above=version.parameters["hnsw_above"], tenants=[tenant_id])
     connection.execute("delete from search.index_versions where status = 'failed'")  # why may quote a text
     if documents is None:
         gone["copilot.audit"] = connection.execute(
@@ -108,13 +117,14 @@ def _identity(path: Path) -> int:
     return path.stat().st_ino if path.exists() else 0
 
 
-def _recount(connection: Connection, index_version: str, documents: int) -> None:
+def _recount(connection: Connection, version: IndexVersion, documents: int) -> None:
     """A version that lost rows is whole again, so it can be promoted and rolled back to."""
-    chunks, checksum = read_checksum(connection, table_of(index_version))
+    total = read_total(connection, version.table, version.number)
+    written = read_total(connection, version.table, version.number, WRITTEN)
     connection.execute(
-        "update search.index_versions set documents = documents - %s, chunks = %s, checksum = %s "
-        "where index_version = %s",
-        (documents, chunks, checksum, index_version),
+        "update search.index_versions set documents = documents - %s, chunks = %s, checksum = %s, written_chunks = %s, "
+        "written_checksum = %s where index_version = %s",
+        (documents, total.chunks, total.checksum, written.chunks, written.checksum, version.index_version),
     )
 
 

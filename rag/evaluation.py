@@ -2,36 +2,27 @@
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lakehouse.database import Connection
-from lakehouse.errors import Misused, PromotionRefused
+from lakehouse.errors import Misused
+from rag import history
 from rag.answer import Answer, Context, Question, RowsCitation, SpanCitation
+from rag.gate import require_no_worse as require_no_worse
 
 KINDS = ("lookup", "troubleshoot", "telemetry", "three-source", "version-dependent", "unanswerable")
 
-SAVE = """
-insert into search.evaluations (index_version, suite, evaluated_at, questions, correct, stale, scorecard)
-values (%s, %s, %s, %s, %s, %s, %s)
-"""
 
-NEWEST = """
-select distinct on (suite) suite, questions, correct, stale
-from search.evaluations
-where index_version = %s
-order by suite, evaluated_at desc, evaluation_id desc
-"""
+class SearchHit(Protocol):
+    @property
+    def text(self) -> str: ...
 
-KEPT = """
-select scorecard
-from search.evaluations
-where index_version = %s and suite = %s and evaluated_at >= %s
-order by evaluated_at desc, evaluation_id desc
-limit 1
-"""
+
+Searching = Callable[[Question], Sequence[SearchHit]]
+SEARCHED = 5  # passages in which the evidence of a question is looked for
 
 
 @dataclass(frozen=True)
@@ -76,6 +67,7 @@ class Scorecard:
     by_kind: dict[str, Tally]
     stale: int
     outcomes: tuple[Outcome, ...]
+    metrics: dict[str, float] = field(default_factory=dict)
 
     @property
     def questions(self) -> int:
@@ -90,6 +82,7 @@ class Scorecard:
             "questions": self.questions,
             "correct": self.correct,
             "stale_citations": self.stale,
+            "metrics": self.metrics,
             "by_kind": {kind: asdict(tally) for kind, tally in self.by_kind.items()},
             "wrong": [
                 {"id": o.case.id, "question": o.case.question, "reason": o.reason, "text": o.answer.text}
@@ -98,10 +91,15 @@ class Scorecard:
             ],
         }
 
+    def to_record(self) -> dict[str, Any]:
+        """What is kept: also which questions were right, for a later version is compared question by question."""
+        return {**self.to_json(), "outcomes": {f"{o.case.tenant_id} {o.case.id}": o.correct for o in self.outcomes}}
+
     def describe(self) -> str:
         rows = [f"  {kind:<18}{tally.correct:>4} of {tally.questions}" for kind, tally in self.by_kind.items()]
         total = f"  {'all':<18}{self.correct:>4} of {self.questions}   stale citations: {self.stale}"
-        return "\n".join([*rows, total])
+        metrics = [f"  {name} {value:.3f}" for name, value in self.metrics.items()]
+        return "\n".join([*rows, *metrics, total])
 
 
 def read_cases(path: Path) -> list[Case]:
@@ -139,14 +137,34 @@ def evaluate(
     *,
     now: datetime,
     progress: Callable[[int, int], None] | None = None,
+    search: Searching | None = None,
 ) -> Scorecard:
-    """Ask each question as a person would: by its text alone, without the context that the truth holds."""
+    """Ask each question as a person would: by its text alone, without the context that the truth holds.
+
+    search: gives the passages of a question, for the recall of each tenant.
+    """
     outcomes = []
     for done, case in enumerate(cases, start=1):
         outcomes.append(judge(case, ask(Question(case.question, case.tenant_id, case.now or now))))
         if progress:
             progress(done, len(cases))
-    return Scorecard(_tallies(outcomes), sum(o.stale for o in outcomes), tuple(outcomes))
+    stale = sum(o.stale for o in outcomes)
+    cited = sum(1 for o in outcomes if o.case.kind == "version-dependent" for _ in _quotes(o.answer))
+    metrics = {"stale_citation_rate": stale / cited if cited else 0.0}
+    if search:
+        metrics |= recall_by_tenant(search, cases, now=now)
+    return Scorecard(_tallies(outcomes), stale, tuple(outcomes), metrics)
+
+
+def recall_by_tenant(search: Searching, cases: Sequence[Case], *, now: datetime) -> dict[str, float]:
+    """Of each tenant's questions that texts answer, the share with all they need in the first passages."""
+    found: dict[str, list[bool]] = {}
+    for case in cases:
+        if case.contains and case.value is None:
+            hits = search(Question(case.question, case.tenant_id, case.now or now))
+            said = "\n".join(hit.text for hit in hits[:SEARCHED]).lower()
+            found.setdefault(case.tenant_id, []).append(all(text.lower() in said for text in case.contains))
+    return {f"recall@{SEARCHED} of {tenant}": sum(hits) / len(hits) for tenant, hits in sorted(found.items())}
 
 
 def judge(case: Case, answer: Answer) -> Outcome:
@@ -200,38 +218,14 @@ def _tallies(outcomes: Sequence[Outcome]) -> dict[str, Tally]:
 
 
 def save(connection: Connection, index_version: str, suite: str, card: Scorecard, evaluated_at: datetime) -> None:
-    row = (index_version, suite, evaluated_at, card.questions, card.correct, card.stale, json.dumps(card.to_json()))
-    connection.execute(SAVE, row)
-    connection.commit()
+    run = history.Run(index_version, suite, evaluated_at, card.questions, card.correct, card.stale, card.to_record())
+    history.save(connection, run)
 
 
 def load(connection: Connection, index_version: str, suite: str, *, since: datetime) -> Scorecard | None:
     """The newest that was kept since then, without the single outcomes."""
-    row = connection.execute(KEPT, (index_version, suite, since)).fetchone()
-    if row is None:
+    kept = history.newest(connection, index_version, suite, since=since)
+    if kept is None:
         return None
-    kept: dict[str, Any] = row[0]  # type: ignore[assignment]  # a jsonb object
-    return Scorecard({kind: Tally(**tally) for kind, tally in kept["by_kind"].items()}, kept["stale_citations"], ())
-
-
-def require_no_worse(connection: Connection, index_version: str) -> None:
-    """Raises PromotionRefused: a suite has stale citations, or a smaller share right than the active version has."""
-    active = connection.execute("select index_version from search.active").fetchone()
-    before = _newest(connection, str(active[0])) if active else {}
-    for suite, (questions, correct, stale) in _newest(connection, index_version).items():
-        if stale:
-            raise PromotionRefused(
-                f"index {index_version} gave {stale} citations of another release in suite '{suite}': "
-                "'iotops eval run --wrong' lists such answers"
-            )
-        former_questions, former_correct, _ = before.get(suite, (questions, 0, 0))
-        if correct * former_questions < former_correct * questions:
-            raise PromotionRefused(
-                f"index {index_version} answers {correct} of {questions} questions of suite '{suite}' correctly, "
-                f"the active one {former_correct} of {former_questions}: it stays active"
-            )
-
-
-def _newest(connection: Connection, index_version: str) -> dict[str, tuple[int, int, int]]:
-    rows = connection.execute(NEWEST, (index_version,)).fetchall()
-    return {str(suite): (int(str(q)), int(str(c)), int(str(s))) for suite, q, c, s in rows}
+    by_kind = {kind: Tally(**tally) for kind, tally in kept["by_kind"].items()}
+    return Scorecard(by_kind, kept["stale_citations"], (), kept.get("metrics") or {})

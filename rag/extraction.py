@@ -1,15 +1,16 @@
 """The extractive answerer: of the passages found, the sentences that answer, or none where they carry no answer."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import exp
 from typing import Final
 
 import numpy as np
 
-from rag.answer import Claim
+from rag.answer import Claim, Conflict
 from rag.candidates import Candidate, candidates
+from rag.conflicts import Stated, contradicting, in_force, in_order
 from rag.embedder import Embedder
 from rag.features import (
     NAMES,
@@ -21,13 +22,14 @@ from rag.features import (
 )
 from rag.lexical import Lexical
 from rag.receipts import span
-from rag.replacements import Replacement
+from rag.replacements import Replacement, outdating
 from rag.retriever import Hit
 from rag.sentences import plain
 
 PASSAGES: Final = 10  # passages whose sentences are scored: about 80 sentences
 MOST_CLAIMS: Final = 3
 NEAR: Final = 1.2  # how far below the best a further claim may score, in the units of WEIGHTS
+RIVAL: Final = 4.0  # the same of a sentence that contradicts the best one
 
 # Fitted on simulated fleets of other seeds than those it is judged on: docs/adr/0006-choosing-sentences.md.
 # Set by hand, because the simulator writes none of them: announces, code.
@@ -70,22 +72,37 @@ CONFIDENCE: Final = {
 }
 
 
+Stating = Callable[[Sequence[str]], Sequence[Replacement]]
+
+
 @dataclass(frozen=True)
 class Evidence:
-    """Claims, best first. confidence: the probability that the best one answers."""
+    """Claims, best first, each with what it stands on. confidence: the probability that the best one answers.
+
+    conflicts: between passages that may be cited, of which the newer release's was taken.
+    """
 
     claims: tuple[Claim, ...]
     confidence: float
+    stated: tuple[Stated, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
 
 
 def extract(
-    asked: Asked, hits: Sequence[Hit], embedder: Embedder, lexical: Lexical, replacements: Sequence[Replacement] = ()
+    asked: Asked,
+    hits: Sequence[Hit],
+    embedder: Embedder,
+    lexical: Lexical,
+    stating: Stating | None = None,
+    version: str | None = None,
 ) -> Evidence:
     """No claims where the evidence does not carry an answer.
 
-    replacements: statements in force that a name was replaced; a sentence that uses the old one gives way to them.
+    stating: gives the statements in force, about some texts, that something was replaced; a sentence that says the old
+    gives way to them.
+    version: the release that the question is about; a sentence that speaks of others by its own words is left out.
     """
-    found = gather(asked, hits)
+    found = [candidate for candidate in gather(asked, hits) if in_force(candidate, version)]
     if not found:
         return Evidence((), 0.0)
     features = measure_candidates(asked, found, embedder, lexical)
@@ -94,8 +111,18 @@ def extract(
     confidence = _confidence(features[order[0]])
     if confidence < (ENOUGH_TOLD if found[order[0]].hit in told(asked, hits) else ENOUGH):
         return Evidence((), confidence)
-    chosen = _selected(found, scores, order)
-    return Evidence(_claims(chosen, replacements), confidence)
+    best = found[order[0]]
+    others = contradicting([found[i] for i in order[1:] if scores[i] >= scores[order[0]] - RIVAL], best)[:1]
+    conflicts = tuple(in_order(best, other) for other in others)
+    if others and others[0].hit.version_key > best.hit.version_key:
+        order = [found.index(others[0]), *(i for i in order if found[i] is not others[0])]
+    elif others:
+        order = [i for i in order if found[i] is not others[0]]
+    chosen = [
+        c for c in _selected(found, scores, order) if not (others and c is best and order[0] != found.index(best))
+    ]
+    stated = _stated(chosen, stating([c.quoted for c in chosen]) if stating else [])
+    return Evidence(tuple(stated), confidence, tuple(stated.values()), conflicts)
 
 
 def gather(asked: Asked, hits: Sequence[Hit]) -> list[Candidate]:
@@ -143,17 +170,24 @@ def _selected(
     return chosen
 
 
-def _claims(chosen: Sequence[Candidate], replacements: Sequence[Replacement]) -> tuple[Claim, ...]:
-    """In place of a sentence that uses a replaced name stands the statement that replaced it."""
-    claims: dict[str, Claim] = {}
+def _stated(chosen: Sequence[Candidate], replacements: Sequence[Replacement]) -> dict[Claim, Stated]:
+    """In place of a sentence that is out of date stands the statement that says so, unless that is out of date too."""
+    claims: dict[Claim, Stated] = {}
     for candidate in chosen:
-        replacement = next((r for r in replacements if r.outdates(candidate.words)), None)
+        replacement = outdating(candidate.quoted, candidate.headings, replacements)
         claim = _claim(candidate)
-        if replacement:
+        for _ in range(len(replacements)):
+            if replacement is None:
+                break
             unit = replacement.unit
             claim = Claim(plain(unit.text), (span(replacement.hit, unit.start, unit.end),))
-        claims.setdefault(claim.text, claim)
-    return tuple(claims.values())
+            later = outdating(unit.text, "", replacements)
+            if later is None or later.unit == unit:
+                break
+            replacement = later
+        if claim.text not in {known.text for known in claims}:
+            claims[claim] = Stated(candidate, replacement)
+    return claims
 
 
 def _claim(c: Candidate) -> Claim:

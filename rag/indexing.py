@@ -1,8 +1,9 @@
 """Index versions are built beside the active one, and never touch it.
 
 A version's id is a hash of gold, splitter, embedder and parameters, so building again from equal inputs finds the
-version that is there. A version consists of a partition of search.chunks and of lexical files, which are made from the
-partition wherever they are missing.
+version that is there. A version is made from the newest one of its family by the documents that changed: it consists
+of rows of search.chunks, most of which it shares, and of lexical files, which are made from its rows wherever they are
+missing.
 """
 
 import hashlib
@@ -15,24 +16,26 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from time import perf_counter
-from typing import Final, LiteralString
+from typing import Final
 
 import psycopg
 from pgvector.psycopg import register_vector
 from prometheus_client import Counter
-from psycopg.rows import class_row
-from psycopg.sql import SQL, Identifier, Literal
 from psycopg.types.json import Jsonb
 
 from lakehouse import database
 from lakehouse.database import Connection
 from lakehouse.errors import IndexNotBuilt, Refused, WarehouseNotBuilt
-from rag import lexical, splitter, tokens
+from rag import graphs, lexical, partitions, splitter, tokens
+from rag.changes import Changes, Snapshot, read_gold
+from rag.checksums import Total, table_of
 from rag.embedder import Embedder
-from rag.lexical import Lexical
-from rag.loading import Loaded, Progress, load, take_snapshot
-from rag.versions import IndexVersion, find_version, get_version, table_of
+from rag.entries import grow_files, write_files
+from rag.loading import Progress, Target, load, remove, remove_all
+from rag.partitions import building_of
+from rag.versions import IndexVersion, find_version, get_version, newest_version, next_number
 from rag.versions import active_version as active_version
+from rag.versions import check_version as check_version
 from rag.versions import list_versions as list_versions
 from rag.versions import promote as promote
 from rag.versions import rollback as rollback
@@ -40,8 +43,10 @@ from rag.versions import rollback as rollback
 log = logging.getLogger(__name__)
 
 BUILD_LOCK: Final = 0x10706503
-# Up to here an exact scan of the partition answers in time, with full recall. See docs/adr/0003-lexical-engine.md.
-HNSW_ABOVE: Final = 20_000
+# Up to here a scan of a tenant's chunks answers in time, with full recall. See docs/adr/0009-vectors-at-scale.md.
+HNSW_ABOVE: Final = 2_000
+# Of a family's documents: where more come, making indexes again is faster than adding to them.
+ANEW_ABOVE: Final = 0.2
 
 LEXICAL_REBUILT = Counter("iotops_lexical_rebuilt", "Lexical files made again because they were missing or damaged")
 
@@ -55,6 +60,32 @@ class Parameters:
 
 
 DEFAULTS: Final = Parameters()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The build of one version. base: the version that it grows from, None where the family has none yet.
+
+    anew: the family's partition is made again beside the one that is queried, with the rows that its versions have.
+    """
+
+    index_version: str
+    target: Target
+    snapshot: Snapshot
+    embedder: str
+    parameters: Parameters
+    base: IndexVersion | None
+    changes: Changes
+    anew: bool
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What was written, and what the version has with the rows that it shares."""
+
+    written: Total
+    total: Total
+    embedded: int
 
 
 @dataclass(frozen=True)
@@ -89,24 +120,26 @@ def build_index(
     force: build it although it is there; its new rows replace the old ones in one transaction.
     """
     started = perf_counter()
-    with _build_lock(database_url) as control, _reading_gold(database_url) as (gold, snapshot):
-        index_version = version_id(snapshot, embedder, parameters)
+    family = family_id(embedder, parameters)
+    with build_lock(database_url) as control, _reading_gold(database_url, family) as (gold, snapshot, changes):
+        index_version = version_id(snapshot.md5, embedder, parameters)
         known = find_version(control, index_version)
-        if known and known.status == "ready" and not force:
+        if known and known.status == "ready" and known.documents == snapshot.documents and not force:
             open_lexical(control, indexes, index_version)
             return Built(known, False, 0, known.chunks, perf_counter() - started)
         _clear_unfinished(control, indexes)
-        _announce(control, index_version, snapshot, embedder, parameters, now)
+        plan = _plan(control, snapshot, None if force else changes, embedder, parameters)
+        _announce(control, plan, now)
         try:
             with database.transaction(database_url) as writer:
-                loaded = _build_table(gold, control, writer, index_version, embedder, parameters, progress)
-                lexical.build(_lexical_path(indexes, index_version), _entries(writer, table_of(index_version)))
-                _finish(writer, index_version, loaded)
+                rows = _build_rows(gold, control, writer, plan, embedder, progress)
+                _write_lexical(writer, indexes, plan, rows.total.chunks)
+                _finish(writer, plan, rows)
         except BaseException as error:
             _give_up(control, index_version, error)
             raise
         version = get_version(control, index_version)
-    return Built(version, True, loaded.embedded, loaded.chunks - loaded.embedded, perf_counter() - started)
+    return Built(version, True, rows.embedded, version.chunks - rows.embedded, perf_counter() - started)
 
 
 def rebuild_index(
@@ -118,26 +151,33 @@ def rebuild_index(
     progress: Progress | None = None,
 ) -> Built:
     """Make the active version again from gold. Raises IndexNotBuilt, and Refused where gold says something else now."""
-    with _reading_gold(database_url) as (gold, snapshot):
+    with _reading_gold(database_url, family_id(embedder, DEFAULTS)) as (gold, snapshot, _):
         active = active_version(gold)
     if active is None:
         raise IndexNotBuilt
-    if version_id(snapshot, embedder, DEFAULTS) != active:
+    if version_id(snapshot.md5, embedder, DEFAULTS) != active:
         raise Refused(f"gold, or how it is indexed, has changed since index {active}: run 'iotops index build'")
     return build_index(database_url, embedder, indexes, now=now, progress=progress, force=True)
 
 
 def version_id(snapshot: str, embedder: Embedder, parameters: Parameters) -> str:
-    inputs = json.dumps([snapshot, splitter.NAME, embedder.name, asdict(parameters)], sort_keys=True)
-    return hashlib.sha256(inputs.encode()).hexdigest()[:16]
+    return _hash([snapshot, splitter.NAME, embedder.name, asdict(parameters)])
 
 
-def open_lexical(connection: Connection, indexes: Path, index_version: str) -> Lexical:
+def family_id(embedder: Embedder, parameters: Parameters) -> str:
+    return _hash([splitter.NAME, embedder.name, asdict(parameters)])
+
+
+def _hash(inputs: list[object]) -> str:
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def open_lexical(connection: Connection, indexes: Path, index_version: str) -> lexical.Lexical:
     """The lexical index of a version, made again from its chunks where this machine's files are missing or damaged."""
     version = get_version(connection, index_version)
     path = _lexical_path(indexes, version.index_version)
     try:
-        opened = Lexical(path, version.index_version)
+        opened = lexical.Lexical(path, version.index_version)
         if len(opened) == version.chunks:
             return opened
         fault = f"{len(opened):,} entries for {version.chunks:,} chunks"
@@ -145,30 +185,17 @@ def open_lexical(connection: Connection, indexes: Path, index_version: str) -> L
         fault = str(error)
     log.warning("the lexical files of index %s are made again: %s", version.index_version, fault)
     LEXICAL_REBUILT.inc()
-    lexical.build(path, _entries(connection, table_of(version.index_version)))
-    return Lexical(path, version.index_version)
+    write_files(connection, path, version.table, version.number, version.chunks)
+    return lexical.Lexical(path, version.index_version)
 
 
-ENTRIES: Final = """
-select
-    tenant_id,
-    chunk_id,
-    concat_ws(' ', title, array_to_string(heading_path, ' ')) as head,
-    concat_ws(' ', lead, text) as body,
-    product,
-    release_key,
-    recorded_at,
-    valid_to
-from {}
-order by tenant_id collate "C", chunk_id collate "C"
-"""
-
-
-def _entries(connection: Connection, table: str) -> Iterator[lexical.Entry]:
-    statement = SQL(ENTRIES).format(Identifier("search", table))
-    with connection.transaction(), connection.cursor("entries", row_factory=class_row(lexical.Entry)) as cursor:
-        cursor.itersize = 2000
-        yield from cursor.execute(statement)
+def _write_lexical(writer: Connection, indexes: Path, plan: Plan, chunks: int) -> None:
+    path, target = _lexical_path(indexes, plan.index_version), plan.target
+    if plan.base is None:
+        write_files(writer, path, target.table, target.number, chunks)
+    else:
+        base = _lexical_path(indexes, plan.base.index_version)
+        grow_files(writer, path, target.table, target.number, chunks, base, plan.changes)
 
 
 def _lexical_path(indexes: Path, index_version: str) -> Path:
@@ -176,7 +203,7 @@ def _lexical_path(indexes: Path, index_version: str) -> Path:
 
 
 @contextmanager
-def _build_lock(database_url: str) -> Iterator[Connection]:
+def build_lock(database_url: str) -> Iterator[Connection]:
     """One build at a time. Each statement commits: what is embedded stays known although the build may fail."""
     with database.connect(database_url, autocommit=True) as connection:
         register_vector(connection)
@@ -185,11 +212,11 @@ def _build_lock(database_url: str) -> Iterator[Connection]:
 
 
 @contextmanager
-def _reading_gold(database_url: str) -> Iterator[tuple[Connection, str]]:
-    """A transaction that keeps seeing gold as it is now, and the hash of that."""
+def _reading_gold(database_url: str, family: str) -> Iterator[tuple[Connection, Snapshot, Changes]]:
+    """A transaction that keeps seeing gold as it is now, the hash of that, and what of it the family does not hold."""
     with database.transaction(database_url) as connection:
         try:
-            yield connection, take_snapshot(connection)
+            yield connection, *read_gold(connection, family)
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
             raise WarehouseNotBuilt from error
 
@@ -202,16 +229,41 @@ def _clear_unfinished(control: Connection, indexes: Path) -> None:
         shutil.rmtree(indexes / str(index_version), ignore_errors=True)
 
 
-def _announce(
-    control: Connection, index_version: str, snapshot: str, embedder: Embedder, parameters: Parameters, now: datetime
-) -> None:
+def _plan(
+    control: Connection,
+    snapshot: Snapshot,
+    changes: Changes | None,
+    embedder: Embedder,
+    parameters: Parameters,
+) -> Plan:
+    """changes: None to make all rows again."""
+    family = family_id(embedder, parameters)
+    base = newest_version(control, family)
+    changes = Changes([], None) if base is None or changes is None else changes
+    anew = base is None or changes.added is None or len(changes.added) > ANEW_ABOVE * base.documents
+    return Plan(
+        index_version=version_id(snapshot.md5, embedder, parameters),
+        target=Target(family, next_number(control, family), building_of(family) if anew else table_of(family)),
+        snapshot=snapshot,
+        embedder=embedder.name,
+        parameters=parameters,
+        base=base,
+        changes=changes,
+        anew=anew,
+    )
+
+
+def _announce(control: Connection, plan: Plan, now: datetime) -> None:
     """A version that is built again stays ready meanwhile."""
     control.execute(
         "insert into search.index_versions "
-        "(index_version, status, gold_snapshot, splitter, embedder, parameters, created_at) "
-        "values (%s, 'building', %s, %s, %s, %s, %s) on conflict do nothing",
-        (index_version, snapshot, splitter.NAME, embedder.name, Jsonb(asdict(parameters)), now),
-    )
+        "(index_version, family, number, status, gold_snapshot, splitter, embedder, parameters, created_at) "
+        "values (%s, %s, %s, 'building', %s, %s, %s, %s, %s) on conflict (index_version) do nothing",
+        (
+            plan.index_version, plan.target.family, plan.target.number, plan.snapshot.md5, splitter.NAME, plan.embedder,
+            Jsonb(asdict(plan.parameters)), now,
+        ),
+    )  # fmt: skip
 
 
 def _give_up(control: Connection, index_version: str, error: BaseException) -> None:
@@ -222,47 +274,38 @@ def _give_up(control: Connection, index_version: str, error: BaseException) -> N
     )
 
 
-def _build_table(
+def _build_rows(
     gold: Connection,
     control: Connection,
     writer: Connection,
-    index_version: str,
+    plan: Plan,
     embedder: Embedder,
-    parameters: Parameters,
     progress: Progress | None,
-) -> Loaded:
-    """The partition, filled and with its indexes. It is attached last: attaching locks out whoever is asking."""
+) -> Rows:
     register_vector(writer)
-    table, building = table_of(index_version), f"{table_of(index_version)}_building"
-    writer.execute(SQL("create table {} (like search.chunks including storage)").format(Identifier("search", building)))
-    loaded = load(gold, control, writer, index_version, building, embedder, progress)
-    for statement in _indexes(loaded.chunks > parameters.hnsw_above):
-        writer.execute(SQL(statement).format(Identifier("search", building)))
-    writer.execute(SQL("drop table if exists {}").format(Identifier("search", table)))
-    writer.execute(SQL("alter table {} rename to {}").format(Identifier("search", building), Identifier(table)))
+    target, kept = plan.target, Total()
+    if plan.anew:
+        partitions.create(writer, target.family, carry=plan.base is not None)
+    if plan.base and plan.changes.added is None:
+        remove_all(writer, target)
+    elif plan.base:
+        kept = plan.base.total - remove(writer, target, plan.changes.removed)
+    loaded = load(gold, control, writer, target, plan.changes.added, embedder, progress)
+    if plan.anew:
+        partitions.complete(writer, target.family, above=plan.parameters.hnsw_above)
+    else:
+        graphs.settle(writer, target.family, above=plan.parameters.hnsw_above, tenants=plan.changes.tenants)
+    return Rows(loaded.total, kept + loaded.total, loaded.embedded)
+
+
+def _finish(writer: Connection, plan: Plan, rows: Rows) -> None:
+    if plan.anew:
+        partitions.put_in_place(writer, plan.target.family)
     writer.execute(
-        SQL("alter table search.chunks attach partition {} for values in ({})").format(
-            Identifier("search", table), Literal(index_version)
-        )
-    )
-    return loaded
-
-
-def _indexes(hnsw: bool) -> list[LiteralString]:
-    return [
-        "alter table {} add primary key (index_version, tenant_id, chunk_id)",
-        *(
-            ["set local maintenance_work_mem = '256MB'", "create index on {} using hnsw (embedding vector_ip_ops)"]
-            if hnsw
-            else []
+        "update search.index_versions set status = 'ready', number = %s, documents = %s, chunks = %s, checksum = %s, "
+        "written_chunks = %s, written_checksum = %s where index_version = %s",
+        (
+            plan.target.number, plan.snapshot.documents, rows.total.chunks, rows.total.checksum, rows.written.chunks,
+            rows.written.checksum, plan.index_version,
         ),
-        "analyze {}",
-    ]
-
-
-def _finish(writer: Connection, index_version: str, loaded: Loaded) -> None:
-    writer.execute(
-        "update search.index_versions set status = 'ready', documents = %s, chunks = %s, checksum = %s "
-        "where index_version = %s",
-        (loaded.documents, loaded.chunks, loaded.checksum, index_version),
-    )
+    )  # fmt: skip

@@ -1,50 +1,17 @@
-"""BM25 over the chunks of one index version: tantivy files in one folder, written once, then only read."""
+"""BM25 over the chunks of one index version: the files of `rag.lexical_files`, read."""
 
-import shutil
-import uuid
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import tantivy
 
-from rag.tokens import analyse
+from rag.lexical_files import NONE, OPEN_END, microseconds
+from rag.lexical_files import Entry as Entry
+from rag.lexical_files import build as build
 
-HEAP = 64 << 20
 # What title and headings add to a term's score, beside the body's. See docs/adr/0003-lexical-engine.md.
 HEAD_WEIGHT = 1.0
-NONE = "-"  # stands for null: chunks that belong to no product, or are still valid, must be selectable too
-OPEN_END = 1 << 62
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """`head` is where the chunk stands (title, headings), `body` what it says."""
-
-    tenant_id: str
-    chunk_id: str
-    head: str
-    body: str
-    product: str | None
-    release_key: str | None
-    recorded_at: datetime
-    valid_to: datetime | None
-
-
-def build(path: Path, entries: Iterable[Entry]) -> int:
-    """Write the index below `path`, whole or not at all, and return the number of entries. Replaces what was there."""
-    building = path.with_name(f".building-{uuid.uuid4().hex}")
-    building.mkdir(parents=True)
-    try:
-        count = _write(building, entries)
-        shutil.rmtree(path, ignore_errors=True)
-        building.rename(path)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
-    return count
 
 
 class Lexical:
@@ -105,7 +72,7 @@ class Lexical:
     def _known(self, as_of: datetime | None) -> list[tantivy.Query]:
         if as_of is None:
             return [_unscored(tantivy.Query.term_query(self._schema, "valid_to", OPEN_END))]
-        at, kind = _microseconds(as_of), tantivy.FieldType.Integer
+        at, kind = microseconds(as_of), tantivy.FieldType.Integer
         return [
             _unscored(tantivy.Query.range_query(self._schema, "recorded_at", kind, None, at)),
             _unscored(tantivy.Query.range_query(self._schema, "valid_to", kind, at, None, include_lower=False)),
@@ -118,44 +85,3 @@ class Lexical:
 def _unscored(query: tantivy.Query) -> tantivy.Query:
     """A filter would add 1 to every score."""
     return tantivy.Query.const_score_query(query, 0.0)
-
-
-def _write(path: Path, entries: Iterable[Entry]) -> int:
-    index = tantivy.Index(_schema(), str(path))
-    index.register_tokenizer("terms", tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build())
-    count = 0
-    with index.writer(HEAP, 1) as writer:  # one thread, so that equal inputs give equal files
-        for entry in entries:
-            writer.add_document(_document(entry))
-            count += 1
-    return count
-
-
-def _schema() -> tantivy.Schema:
-    builder = tantivy.SchemaBuilder()
-    builder.add_text_field("chunk_id", stored=True, tokenizer_name="raw", index_option="basic")
-    for name in ("tenant_id", "product", "release_key"):
-        builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
-    for name in ("head", "body"):
-        builder.add_text_field(name, tokenizer_name="terms", index_option="freq")
-    for name in ("recorded_at", "valid_to"):
-        builder.add_integer_field(name, indexed=True, fast=True)
-    return builder.build()
-
-
-def _document(entry: Entry) -> tantivy.Document:
-    return tantivy.Document(
-        tenant_id=entry.tenant_id,
-        chunk_id=entry.chunk_id,
-        head=" ".join(analyse(entry.head)),
-        body=" ".join(analyse(entry.body)),
-        product=entry.product or NONE,
-        release_key=entry.release_key or NONE,
-        recorded_at=_microseconds(entry.recorded_at),
-        valid_to=_microseconds(entry.valid_to) if entry.valid_to else OPEN_END,
-    )
-
-
-def _microseconds(at: datetime) -> int:
-    elapsed = at - EPOCH
-    return (elapsed.days * 86400 + elapsed.seconds) * 1_000_000 + elapsed.microseconds

@@ -6,7 +6,7 @@ from typing import Any
 
 from lakehouse.database import Connection
 from lakehouse.errors import UnknownAnswer
-from rag.answer import Answer, Citation, Claim, Context, RowsCitation, SpanCitation
+from rag.answer import Answer, Citation, Claim, Conflict, Context, RowsCitation, SpanCitation
 
 SAVE = """
 insert into copilot.answers (tenant_id, answer_id, asked_at, question, status, index_version, body)
@@ -38,7 +38,13 @@ def load(connection: Connection, tenant_id: str, answer_id: str) -> dict[str, An
 def from_json(body: dict[str, Any]) -> Answer:
     """The inverse of `Answer.to_json`."""
     claims = tuple(Claim(c["text"], tuple(_citation(dict(item)) for item in c["citations"])) for c in body["claims"])
-    return Answer(**{**body, "claims": claims, "context": Context(**body["context"])})
+    conflicts = tuple(_conflict(item) for item in body.get("conflicts", ()))  # none in answers of before there were any
+    return Answer(**{**body, "claims": claims, "context": Context(**body["context"]), "conflicts": conflicts})
+
+
+def _conflict(item: dict[str, Any]) -> Conflict:
+    spans = tuple(SpanCitation(**{**c, "kind": "span"}) for c in item["citations"])
+    return Conflict(**{**item, "citations": spans, "backs": tuple(item["backs"])})
 
 
 def _citation(item: dict[str, Any]) -> Citation:

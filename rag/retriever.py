@@ -1,7 +1,6 @@
 """Question → passages: BM25 and vectors under one filter, fused. What an engine returns, the database filters again."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,10 +9,19 @@ from psycopg.rows import kwargs_row
 
 from lakehouse.database import Connection
 from rag.embedder import Embedder
+from rag.filters import VISIBLE, parameters
+from rag.filters import Filters as Filters
+from rag.folding import fold
+from rag.graphs import Place, find_place
 from rag.lexical import Lexical
+from rag.nearest import Candidate, nearest
+from rag.rerank import POOL, Reranker, reranked
+from rag.splitter import embedding_text
 from rag.tokens import analyse
+from rag.versions import place_of
 
 DEPTH = 100  # candidates of each engine
+COPIES = 3  # times as many are read as are asked for, because copies are folded
 # Of the fused score; the rest is the cosine's. Chosen by cross-validation: docs/adr/0004-fusion.md.
 LEXICAL_WEIGHT = 0.5
 
@@ -23,73 +31,17 @@ _STORED: Final = """
     c.valid_from, c.valid_to, c.recorded_at, c.classification, c.url
 """.strip()
 
-# What may be seen: of these tenants, of this index version, known and in force at the time, of an allowed release.
-_VISIBLE: Final = """
-    c.index_version = %(index_version)s
-    and c.tenant_id = any(%(tenants)s)
-    and case
-        when %(as_of)s::timestamptz is null then c.valid_to is null
-        else c.recorded_at <= %(as_of)s and (c.valid_to is null or c.valid_to > %(as_of)s)
-    end
-    and (%(releases)s::text[] is null or c.release_key is null or c.release_key = any(%(releases)s))
-    and (%(product)s::text is null or c.product is null or c.product = %(product)s)
-    and (%(insights)s or c.kind <> 'insight')
-"""
-
-# The graph is filtered after it is searched: it must go on until enough of what it finds may be seen.
-SCAN_SETTINGS: Final = f"""
-select set_config('hnsw.iterative_scan', 'relaxed_order', false), set_config('hnsw.ef_search', '{DEPTH}', false)
-"""
-
-CANDIDATES: Final = f"""
-with nearest as (
-    select c.chunk_id
-    from search.chunks as c
-    where {_VISIBLE}
-    order by c.embedding <#> %(vector)s::vector
-    limit %(depth)s
-),
-
-candidates as (
-    select chunk_id from nearest
-    union
-    select unnest(%(lexical)s::text[])
-)
-
-select
-    {_STORED},
-    -(c.embedding <#> %(vector)s::vector) as cosine
+PASSAGES: Final = f"""
+select {_STORED}
 from search.chunks as c
-join candidates using (chunk_id)
-where {_VISIBLE}
-order by c.chunk_id collate "C"
+where {VISIBLE} and c.chunk_id = any(%(chosen)s)
 """
-
-
 CONTAINING: Final = f"""
-select
-    {_STORED},
-    0 as cosine
+select {_STORED}
 from search.chunks as c
-where {_VISIBLE} and c.text ~* %(pattern)s
+where {VISIBLE} and c.text ~* %(pattern)s
 order by c.chunk_id collate "C"
 """
-
-
-@dataclass(frozen=True)
-class Filters:
-    """as_of: None shows what is in force now; a time shows what was recorded and in force then.
-    releases: keys `tenant|product|kind|version` that may be shown, None for all. Chunks of no product always may.
-    product: only chunks of this product, and of none.
-    insights: whether what gold counted and told of its own facts may be shown.
-    """
-
-    tenants: Collection[str]
-    index_version: str
-    as_of: datetime | None = None
-    releases: Collection[str] | None = None
-    product: str | None = None
-    insights: bool = True
 
 
 @dataclass(frozen=True)
@@ -117,15 +69,21 @@ class Passage:
     recorded_at: datetime
     classification: str
     url: str | None
-    cosine: float
 
 
 @dataclass(frozen=True)
 class Hit(Passage):
-    """A passage with its BM25 score (0 where not among the best) and the fused score, between 0 and 1."""
+    """A passage with its cosine, its BM25 score (0 where not among the best) and the fused one, between 0 and 1.
 
+    also_in: documents that say the same in other places, left out for it.
+    rerank: the score of the reranker; None where none is configured, it failed, or the passage was not among its pool.
+    """
+
+    cosine: float
     lexical: float
     score: float
+    also_in: tuple[str, ...] = ()
+    rerank: float | None = None
 
     @property
     def version(self) -> str | None:
@@ -133,7 +91,14 @@ class Hit(Passage):
 
 
 def retrieve(
-    connection: Connection, lexical: Lexical, embedder: Embedder, query: str, *, filters: Filters, limit: int
+    connection: Connection,
+    lexical: Lexical,
+    embedder: Embedder,
+    query: str,
+    *,
+    filters: Filters,
+    limit: int,
+    reranker: Reranker | None = None,
 ) -> list[Hit]:
     """The best passages, best first. `lexical` must be open on the version that `filters` names."""
     if lexical.index_version != filters.index_version:
@@ -146,21 +111,43 @@ def retrieve(
         product=filters.product,
         limit=DEPTH,
     )
-    passages = _candidates(connection, embedder.embed([query])[0].tolist(), scores, filters)
-    fused = fuse([scores.get(p.chunk_id, 0.0) for p in passages], [p.cosine for p in passages])
+    place = find_place(connection, filters)
+    candidates = nearest(connection, embedder.embed([query])[0], scores, filters, place, depth=DEPTH)
+    fused = fuse([scores.get(c.chunk_id, 0.0) for c in candidates], [c.cosine for c in candidates])
+    ranked = sorted(zip(fused, candidates, strict=True), key=lambda one: (-one[0], one[1].chunk_id))
+    ranked = ranked[: max(COPIES * limit, POOL if reranker else 0)]
+    passages = _read(connection, [candidate for _, candidate in ranked], filters, place)
     hits = [
-        Hit(**vars(passage), lexical=scores.get(passage.chunk_id, 0.0), score=score)
-        for passage, score in zip(passages, fused, strict=True)
+        Hit(
+            **vars(passages[candidate.chunk_id]),
+            cosine=candidate.cosine,
+            lexical=scores.get(candidate.chunk_id, 0.0),
+            score=score,
+        )
+        for score, candidate in ranked
+        if candidate.chunk_id in passages  # erased since
     ]
-    return sorted(hits, key=lambda hit: (-hit.score, hit.chunk_id))[:limit]
+    told = [replace(hit, also_in=also_in) for hit, also_in in fold(hits)]
+    if reranker:
+        told = [replace(hit, rerank=score) for hit, score in reranked(reranker, query, told, _read_aloud)]
+    return told[:limit]
 
 
 def containing(connection: Connection, pattern: str, *, filters: Filters) -> list[Hit]:
     """Every visible passage that the regular expression (Postgres, case ignored) matches, by chunk id. Scores are 0."""
-    parameters = {**_parameters(filters), "pattern": pattern}
+    said = {**parameters(filters, *place_of(connection, filters.index_version)), "pattern": pattern}
     with connection.cursor(row_factory=kwargs_row(_passage)) as cursor:
-        passages = cursor.execute(CONTAINING, parameters).fetchall()
-    return [Hit(**vars(passage), lexical=0.0, score=0.0) for passage in passages]
+        passages = cursor.execute(CONTAINING, said).fetchall()
+    return [Hit(**vars(passage), cosine=0.0, lexical=0.0, score=0.0) for passage in passages]
+
+
+def among(connection: Connection, chunk_ids: list[str], *, filters: Filters) -> list[Hit]:
+    """Those of the named passages that are visible, by chunk id. Scores are 0."""
+    said = {**parameters(filters, *place_of(connection, filters.index_version)), "chosen": chunk_ids}
+    with connection.cursor(row_factory=kwargs_row(_passage)) as cursor:
+        passages = cursor.execute(PASSAGES, said).fetchall()
+    hits = [Hit(**vars(passage), cosine=0.0, lexical=0.0, score=0.0) for passage in passages]
+    return sorted(hits, key=lambda hit: hit.chunk_id)
 
 
 def fuse(lexical: list[float], cosine: list[float], weight: float = LEXICAL_WEIGHT) -> list[float]:
@@ -176,30 +163,21 @@ def _scaled(scores: list[float], lowest: float) -> np.ndarray[Any, np.dtype[np.f
     return values / highest if highest > 0 else values
 
 
-def _candidates(
-    connection: Connection, vector: list[float], scores: Mapping[str, float], filters: Filters
-) -> list[Passage]:
-    parameters = {
-        **_parameters(filters),
-        "vector": str(vector),
-        "depth": DEPTH,
-        "lexical": list(scores),
+def _read(connection: Connection, chosen: list[Candidate], filters: Filters, place: Place) -> dict[str, Passage]:
+    """The texts of the best only."""
+    if not chosen:
+        return {}
+    said = {
+        **parameters(filters, place.family, place.number),
+        "chosen": [candidate.chunk_id for candidate in chosen],
     }
-    with connection.pipeline(), connection.cursor(row_factory=kwargs_row(_passage)) as cursor:
-        connection.execute(SCAN_SETTINGS)
-        return cursor.execute(CANDIDATES, parameters).fetchall()
+    with connection.cursor(row_factory=kwargs_row(_passage)) as cursor:
+        return {passage.chunk_id: passage for passage in cursor.execute(PASSAGES, said)}
+
+
+def _read_aloud(hit: Hit) -> str:
+    return embedding_text(hit.title, hit.heading_path, hit.text, hit.lead)
 
 
 def _passage(heading_path: list[str], version_key: list[int], **columns: Any) -> Passage:
     return Passage(heading_path=tuple(heading_path), version_key=tuple(version_key), **columns)
-
-
-def _parameters(filters: Filters) -> dict[str, Any]:
-    return {
-        "index_version": filters.index_version,
-        "tenants": list(filters.tenants),
-        "as_of": filters.as_of,
-        "releases": None if filters.releases is None else sorted(filters.releases),
-        "product": filters.product,
-        "insights": filters.insights,
-    }

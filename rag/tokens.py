@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import tantivy
 
-NAME = "names+english/1"  # part of every index version's id: change it with the behaviour
+NAME = "names+english/2"  # part of every index version's id: change it with the behaviour
 
 # Words that carry no subject, those that make a question among them. "not" stays: it changes what a sentence says.
 STOP_WORDS = frozenset(
@@ -25,6 +25,7 @@ LONGEST_TERM = 100  # what is longer (base64, minified code) nobody types; its p
 # Sigils and connectors hold a name together only where a letter or digit follows; "-c/--confdir" is two names.
 _NAME = re.compile(r"(?:--?|\.{0,2}/|[$@#.])?\w+(?:(?:::|\\|[-.:@+~&%]|/(?!-))+\w+)*")
 _CONTRACTION = re.compile(r"['’](?:s|t|re|ve|ll|d|m)\b", re.IGNORECASE)
+_JOINT = re.compile(r"::|[\\/:@+~&%]")  # between names that are also looked for alone
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]|\d+")
 _PLAIN = re.compile(r"[^\W\d_]+")
 
@@ -44,6 +45,9 @@ def _terms(name: str) -> tuple[str, ...]:
     if _PLAIN.fullmatch(name) and not _has_inner_capital(name):
         return _words([name])
     core = name.lstrip("-/.$@#~")
+    if len(inner := [part for part in _JOINT.split(core) if part]) > 1:  # `P0301/P0302`, `10.0.0.7:8080`, a path
+        written = dict.fromkeys(form.lower() for form in (name, core) if len(form) <= LONGEST_TERM)
+        return tuple(dict.fromkeys([*written, *(term for part in inner for term in _terms(part))]))
     telling = [part for part in _PART.findall(core) if len(part) > (2 if part.isdigit() else 1)]
     forms = [form.lower() for form in dict.fromkeys([name, core, *_prefixes(core)]) if len(form) <= LONGEST_TERM]
     whole = set(forms)
@@ -60,8 +64,8 @@ def _has_inner_capital(name: str) -> bool:
 
 
 def _prefixes(core: str) -> list[str]:
-    """`v10.2.3` is also `10.2.3` and, so that its release line is found, `10.2`."""
-    number = re.fullmatch(r"[vV]?(\d+(?:\.\d+)+)", core)
+    """`v10.2.3-rc1` is also `10.2.3` and, so that its release line is found, `10.2`."""
+    number = re.fullmatch(r"[vV]?(\d+(?:\.\d+)+)(?:-\w.*)?", core)
     if not number:
         return []
     groups = number[1].split(".")

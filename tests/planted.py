@@ -23,6 +23,7 @@ class Plant:
 
 
 LAKE: Final = "tests/integration/lakehouse"
+INDEX: Final = "tests/integration/rag/test_growth.py"
 
 PLANTS: Final = (
     Plant(
@@ -517,5 +518,26 @@ PLANTS: Final = (
         "        if not bronze.objects.put(tenant_id, text.strip().encode()):\n",
         f"{LAKE}/test_insights.py",
         2,
+    ),
+    Plant(
+        "an index version that grew is the one that is made at once",
+        "a row that was taken away stays visible",
+        "rag/loading.py",
+        '    return sum_of(writer, SQL(REMOVE).format(table=Identifier("search", target.table)), said)\n',
+        '    said = {**said, "number": target.number + 1}\n'
+        '    return sum_of(writer, SQL(REMOVE).format(table=Identifier("search", target.table)), said)\n',
+        f"{INDEX} -k any_changes",
+        20,
+        20261122,
+    ),
+    Plant(
+        "an index version that grew is the one that is made at once",
+        "lexical files that grew keep a text that was changed",
+        "rag/entries.py",
+        "for tenant, document in (*changes.removed, *changes.added)}",
+        "for tenant, document in {*changes.removed} ^ {*changes.added}}",
+        f"{INDEX} -k any_changes",
+        20,
+        20261122,
     ),
 )

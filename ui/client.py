@@ -1,5 +1,6 @@
 """Calls to the API. Whatever goes wrong becomes an `ApiProblem`, whose text is one line for the reader."""
 
+import argparse
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -7,7 +8,7 @@ from urllib.parse import quote
 
 import httpx
 
-from ui.wire import Answer, DocumentSource, Series, Verification
+from ui.wire import Answer, DocumentSource, Evaluation, Series, Verification
 
 TIMEOUT = httpx.Timeout(60, connect=5)
 
@@ -53,6 +54,9 @@ class Api:
         path = f"/v1/documents/{_part(document_id)}"
         return cast(DocumentSource, self._call("GET", path, params={"tenant_id": tenant_id}))
 
+    def evaluations(self) -> list[Evaluation]:
+        return cast(list[Evaluation], self._call("GET", "/v1/evaluations")["runs"])
+
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         try:
             # trust_env off: a proxy named in the environment cannot reach an API on this machine.
@@ -63,6 +67,13 @@ class Api:
                 f"the API at {self.url} does not answer ({_one_line(error)}): start it with 'iotops serve api'"
             ) from error
         return _body(response)
+
+
+def api_url(arguments: list[str]) -> str:
+    """From the command line of a page."""
+    parser = argparse.ArgumentParser(prog="page.py", exit_on_error=False)
+    parser.add_argument("--api", default="http://127.0.0.1:8000", metavar="URL")
+    return str(parser.parse_known_args(arguments)[0].api).rstrip("/")
 
 
 def _body(response: httpx.Response) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ui.passage import Passage
-from ui.wire import Answer, Check, DocumentSource, RowsCitation, SpanCitation
+from ui.wire import Answer, Check, Conflict, DocumentSource, RowsCitation, SpanCitation
 
 STATUS = {
     "answered": ("Answered", "open the receipts below each claim"),
@@ -51,6 +51,22 @@ def prose(text: str) -> str:
 
 def claim(number: int, text: str) -> str:
     return f'<div class="claim"><span class="badge">{number}</span><span class="answer">{escape(text)}</span></div>'
+
+
+def conflict(one: Conflict) -> str:
+    """What holds, what held before, and the receipts of both."""
+    since = f"{one['since']} ({one['since_date']})" if one["since_date"] else one["since"] or "an earlier release"
+    receipts = "".join(
+        _receipt(
+            f'<span class="title">{escape(c["title"])}</span>{_chip(c["version"]) if c["version"] else ""}', backs, None
+        )
+        for backs, c in zip(one["backs"], one["citations"], strict=True)
+    )
+    return (
+        f'<div class="conflict"><div class="row facts"><span>Changed since {escape(since)}</span></div>'
+        f'<dl class="parameters"><dt>now</dt><dd>{escape(one["current"])}</dd>'
+        f"<dt>before</dt><dd>{escape(one['previous'])}</dd></dl>{receipts}</div>"
+    )
 
 
 def span_line(citation: SpanCitation, check: Check | None) -> str:

@@ -3,14 +3,13 @@
 streamlit run ui/page.py -- --api http://127.0.0.1:8000
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 import streamlit as st
 
 from ui import markup
-from ui.client import Api, ApiProblem, Scope
+from ui.client import Api, ApiProblem, Scope, api_url
 from ui.evidence import show_receipts
 from ui.segments import segments
 from ui.wire import Answer, Verification
@@ -29,7 +28,7 @@ def main() -> None:
     state.setdefault("problem", None)
     state.setdefault("verification", None)
     state.setdefault("opened", set())
-    api = Api(_api_url(sys.argv[1:]))
+    api = Api(api_url(sys.argv[1:]))
     scope = _sidebar(api)
     question = _question()
     if question is not None:
@@ -40,12 +39,6 @@ def main() -> None:
         _show_answer(api)
     elif not state.problem:
         st.html(markup.note(INTRODUCTION))
-
-
-def _api_url(arguments: list[str]) -> str:
-    parser = argparse.ArgumentParser(prog="page.py", exit_on_error=False)
-    parser.add_argument("--api", default="http://127.0.0.1:8000", metavar="URL")
-    return str(parser.parse_known_args(arguments)[0].api).rstrip("/")
 
 
 def _sidebar(api: Api) -> Scope:
@@ -100,6 +93,8 @@ def _show_answer(api: Api) -> None:
             with st.container(key=f"claim-{segment.claim}"):
                 st.html(markup.claim(segment.claim + 1, segment.text))
                 show_receipts(api, answer, segment.claim, verification)
+    for one in answer.get("conflicts", []):
+        st.html(markup.conflict(one))
     st.html(markup.answer_foot(answer))
 
 

@@ -1,6 +1,6 @@
 """The wire format of the API, as far as the page reads it."""
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 
 class SpanCitation(TypedDict):
@@ -36,6 +36,15 @@ class Context(TypedDict):
     version: str | None
 
 
+class Conflict(TypedDict):
+    current: str
+    previous: str
+    since: str | None
+    since_date: str | None
+    citations: list[SpanCitation]
+    backs: list[Literal["current", "previous", "since"]]
+
+
 class Answer(TypedDict):
     answer_id: str
     tenant_id: str
@@ -47,6 +56,7 @@ class Answer(TypedDict):
     as_of: str | None
     context: Context
     timings_ms: dict[str, float]
+    conflicts: NotRequired[list[Conflict]]
 
 
 class Check(TypedDict):
@@ -87,3 +97,14 @@ class Series(TypedDict):
     unit: str | None
     hourly: bool
     points: list[Point]
+
+
+class Evaluation(TypedDict):
+    index_version: str
+    suite: str
+    evaluated_at: str
+    questions: int
+    correct: int
+    stale: int
+    metrics: dict[str, float]
+    active: bool

@@ -11,7 +11,7 @@ from iotops.cli.options import Json, Tenant, show
 from lakehouse.errors import Misused
 
 if TYPE_CHECKING:
-    from rag.answer import Answer, Context
+    from rag.answer import Answer, Conflict, Context
 
 AsOf = Annotated[str | None, typer.Option("--as-of", help="Use only what was recorded by this time (ISO 8601, UTC).")]
 Device = Annotated[str | None, typer.Option("--device", help="The device that the question is about.")]
@@ -82,9 +82,19 @@ def describe(answer: "Answer") -> str:
     lines = [answer.text, ""]
     for number, claim in enumerate(answer.claims, start=1):
         lines.extend(f"[{number}] {_receipt(citation)}" for citation in claim.citations)
+    for conflict in answer.conflicts:
+        lines.extend(_conflict(conflict))
     context = _context(answer.context)
     lines.append(f"{answer.status}{context} · answer {answer.answer_id} · {answer.timings_ms['total']:.0f} ms")
     return "\n".join(lines).lstrip()
+
+
+def _conflict(conflict: "Conflict") -> list[str]:
+    when = f"{conflict.since} ({conflict.since_date})" if conflict.since_date else conflict.since
+    lines = [f"changed since {when or 'an earlier release'}", f"    now: {_shortened(conflict.current)}"]
+    lines.append(f"    before: {_shortened(conflict.previous)}")
+    receipts = zip(conflict.backs, conflict.citations, strict=True)
+    return [*lines, *(f"    {backs}: {_receipt(citation)}" for backs, citation in receipts)]
 
 
 def _receipt(citation: Any) -> str:

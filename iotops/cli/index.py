@@ -1,4 +1,4 @@
-"""`iotops index build|list|promote|rollback|rebuild`."""
+"""`iotops index build|list|check|promote|rollback|rebuild|collect`."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -9,6 +9,7 @@ import typer
 from iotops.bootstrap import bootstrap
 from iotops.cli.options import Json, show
 from lakehouse import database
+from lakehouse.errors import IndexNotBuilt
 
 if TYPE_CHECKING:
     from rag.indexing import Built
@@ -76,6 +77,39 @@ def rollback(
 
     version = indexing.rollback(bootstrap().database_url, now=datetime.now(UTC))
     show(asdict(version), f"index {version.index_version}: active", as_json)
+
+
+@app.command()
+def check(
+    index_version: Annotated[str | None, typer.Argument(help="The active version where none is named.")] = None,
+    tenant: AllTenants = None,  # noqa: ARG001
+    as_json: Json = False,
+) -> None:
+    """Read back every row of a version: promotion reads those that its own build wrote, and counts the others."""
+    from rag import indexing
+
+    with database.transaction(bootstrap().database_url) as connection:
+        name = index_version or indexing.active_version(connection)
+        if name is None:
+            raise IndexNotBuilt
+        version = indexing.check_version(connection, name)
+    show(asdict(version), f"index {version.index_version}: {version.chunks:,} chunks are as they were built", as_json)
+
+
+@app.command()
+def collect(
+    keep: Annotated[
+        int, typer.Option(min=1, help="So many of the newest, beside the active one and the previous.")
+    ] = 3,
+    tenant: AllTenants = None,  # noqa: ARG001
+    as_json: Json = False,
+) -> None:
+    """Take away old versions. The active one and the one that a rollback goes to always stay."""
+    from rag.collecting import collect as collect_versions
+
+    app_ = bootstrap()
+    gone = collect_versions(app_.database_url, app_.settings.home / "indexes", keep=keep)
+    show(asdict(gone), gone.describe(), as_json)
 
 
 @app.command(name="list")

@@ -90,7 +90,7 @@ releases as (
 
     select
         *,
-        {{ version_order('version_from') }} as version_order
+        {{ version_key('version_from') }} as version_order
     from (
         select
             tenant_id,
@@ -99,7 +99,7 @@ releases as (
             version_from,
             bool_or(valid_to is null) as is_current
         from versions
-        where product is not null and version_from ~ '\d'
+        where product is not null and version_from ~ '\d|^[A-Za-z]{1,2}$'
         group by tenant_id, product, kind, version_from
     ) as stated
 

@@ -167,7 +167,7 @@ def test_the_pages_of_a_release_are_valid_until_the_next_higher_one(warehouse: A
     )
     assert ranges == [("9.1", "10.0", True), ("10.0", None, True)]
     releases = warehouse.rows("select version, version_key from gold.releases order by version_key")
-    assert releases == [("9.1", [9, 1]), ("10.0", [10, 0])]
+    assert releases == [("9.1", [9, 1, 0]), ("10.0", [10, 0])]
 
 
 @pytest.mark.parametrize("table", GOLD)

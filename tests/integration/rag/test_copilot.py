@@ -13,7 +13,8 @@ from lakehouse.errors import Misused, UnknownAnswer, UnknownDocument, UnknownTen
 from lakehouse.tenants import PUBLIC
 from rag.answer import Answer, RowsCitation, SpanCitation
 from rag.evaluation import Case, evaluate, judge
-from tests.fleet import INGESTED, Fleet, settle
+from simulator.catalog import build_product
+from tests.fleet import INGESTED, SEED, Fleet, settle
 
 Answers = list[tuple[Case, Answer]]
 
@@ -84,6 +85,41 @@ def test_no_citation_is_of_a_release_that_the_question_is_not_about(answers: Ans
     outcomes = [judge(case, answer) for case, answer in answers if case.kind == "version-dependent"]
     assert len(outcomes) > 10
     assert sum(o.stale for o in outcomes) == 0
+
+
+def test_what_earlier_releases_said_is_reported_with_receipts_that_hold(fleet: Fleet, answers: Answers) -> None:
+    told = [(case, one) for case, answer in answers if case.kind == "version-dependent" for one in answer.conflicts]
+    assert len(told) > 5
+    for case, one in told:
+        assert one.current != one.previous
+        assert {"current", "previous"} <= set(one.backs)
+        for citation in one.citations:
+            holder = PUBLIC if fleet.app.objects.exists(PUBLIC, citation.object_sha256) else case.tenant_id
+            stored = fleet.app.objects.get(holder, citation.object_sha256, citation.byte_start, citation.byte_end)
+            assert stored.decode() == citation.quote
+
+
+def test_release_notes_that_no_manual_followed_are_told_as_a_contradiction(fleet: Fleet) -> None:
+    gateway = build_product("gateway", SEED)
+    keepalive = gateway.facts["keepalive"]
+    answer = fleet.ask(keepalive.asks[0].format(it=f"the {gateway.name}"), "acme")
+    assert keepalive.values[3] in answer.text
+    conflict = next(one for one in answer.conflicts if keepalive.values[2] in one.previous)
+    assert keepalive.values[3] in conflict.current
+    assert conflict.since == gateway.versions[3]
+
+
+def test_what_changed_and_when_is_answered_from_both_releases(fleet: Fleet) -> None:
+    product = build_product("pump", SEED)
+    fact = product.facts["vibration_limit"]  # it changed with the last release
+    values, versions = fact.values, product.versions
+    asked = fact.asks[0].format(it=f"the {product.name}")
+    answer = fleet.ask(f"{asked} What changed between {versions[0]} and {versions[2]}, and when?", "acme")
+    since = versions[values.index(values[2])]
+    assert all(any(value in claim.text for claim in answer.claims) for value in (values[0], values[2]))
+    assert f"Changed in {since}" in answer.text
+    cited = {c.version for claim in answer.claims for c in claim.citations if isinstance(c, SpanCitation)}
+    assert cited == {versions[1], since}  # the value before, in the last release that had it
 
 
 def test_an_answer_is_kept_as_given_and_shown_to_its_tenant_only(fleet: Fleet, answers: Answers) -> None:

@@ -1,15 +1,17 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from lakehouse.database import Connection
 from rag import indexing
 from rag.embedder import Embedder
 from rag.indexing import Parameters
-from rag.lexical import Lexical
+from rag.lexical import Entry, Lexical, build
+from rag.rerank import RerankFailed
 from rag.retriever import Filters, Hit, containing, fuse, retrieve
 
 AddDocument = Callable[..., str]
@@ -66,7 +68,7 @@ def test_a_hit_carries_its_chunk_and_its_scores(search: Callable[..., Search], a
         document_id, ("Druck",), "https://example.org/p", "2.1",
     )  # fmt: skip
     assert text.encode()[hit.byte_start : hit.byte_end].decode() == hit.text
-    assert hit.version_key == (2, 1)
+    assert hit.version_key == (2, 1, 0)
     assert 0 < hit.score <= 1
 
 
@@ -107,8 +109,8 @@ def test_what_an_engine_returns_of_another_tenant_is_dropped_by_the_database(
     ask = search()
     (chunk_id,) = (hit.chunk_id for hit in ask("relief valve", tenants=["acme"]))
     recorded = datetime.fromisoformat("2026-10-01T00:00:00+00:00")
-    forged = indexing.lexical.Entry("default", chunk_id, "Valve", VALVE, None, None, recorded, None)
-    indexing.lexical.build(tmp_path / "forged", [forged])
+    forged = Entry("default", chunk_id, "Valve", VALVE, None, None, recorded, None)
+    build(tmp_path / "forged", [forged])
     ask.lexical = Lexical(tmp_path / "forged", ask.lexical.index_version)
     assert list(ask.lexical.search(["valv"], tenants=["default"], limit=5)) == [chunk_id]
     assert ask("relief valve") == []
@@ -210,3 +212,48 @@ def test_passages_that_hold_a_pattern_are_found_whatever_their_rank_and_only_vis
     ask = search()
     filters = Filters(["default"], ask.lexical.index_version)
     assert titles(containing(ask.connection, r"replaced\s+by", filters=filters)) == ["New"]
+
+
+def test_copies_of_a_page_take_one_place_and_are_named_with_it(
+    search: Callable[..., Search], add_document: AddDocument
+) -> None:
+    text = f"{VALVE} It is opened by hand once a year, from the left, with the key that hangs beside the door."
+    first, second = add_document("Valve", text), add_document("Valve again", text)
+    add_document("Filter", FILTER)
+    hits = search()("relief valve", limit=2)
+    assert [len(hit.also_in) for hit in hits] == [1, 0]
+    assert {hits[0].document_id, *hits[0].also_in} == {first, second}
+    assert hits[1].title == "Filter"
+
+
+class BySize:
+    """Prefers long passages; fails on demand."""
+
+    def __init__(self, failing: bool = False) -> None:
+        self.failing = failing
+
+    def scores(self, _: str, texts: Sequence[str]) -> list[float]:
+        if self.failing:
+            raise RerankFailed("timeout", "no answer in time")
+        return [float(len(text)) for text in texts]
+
+
+def test_a_reranker_orders_the_passages_and_its_failure_leaves_them_as_they_were(
+    search: Callable[..., Search], add_document: AddDocument
+) -> None:
+    for title, text in (("Valve", VALVE), ("Filter", f"{FILTER} {INVOICE}")):
+        add_document(title, text)
+    ask = search()
+    filters = Filters(tenants=["default"], index_version=ask.lexical.index_version)
+
+    def by(reranker: BySize) -> list[Hit]:
+        return retrieve(
+            ask.connection, ask.lexical, ask.embedder, "relief valve", filters=filters, limit=1, reranker=reranker
+        )
+
+    before = REGISTRY.get_sample_value("iotops_rerank_failed_total", {"reason": "timeout"}) or 0
+    (best,), (fallen_back,) = by(BySize()), by(BySize(failing=True))
+    assert (best.title, fallen_back.title) == ("Filter", "Valve")
+    assert (best.rerank or 0) > 0
+    assert fallen_back.rerank is None
+    assert REGISTRY.get_sample_value("iotops_rerank_failed_total", {"reason": "timeout"}) == before + 1

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rag.replacements import find_replacements
+from rag.replacements import find_replacements, outdating
 from rag.retriever import Hit
 
 
@@ -38,8 +38,8 @@ def hit(text: str, version: str = "3.1") -> Hit:
 @pytest.mark.parametrize(
     ("statement", "old", "new"),
     [
-        ("The `-c/--confdir` option is replaced by `-cd/--configDir` in 3.0.", "--confdir", "--configdir"),
-        ("`EDGE_CONF_DIR` has been renamed to `EDGE_CONFIG_DIR`.", "edge_conf_dir", "edge_config_dir"),
+        ("The `-c/--confdir` option is replaced by `-cd/--configDir` in 3.0.", "--confdir", "--configDir"),
+        ("`EDGE_CONF_DIR` has been renamed to `EDGE_CONFIG_DIR`.", "EDGE_CONF_DIR", "EDGE_CONFIG_DIR"),
         ("Use `true` or `false`, instead of `yes` or `no`", "yes", "true"),
     ],
 )
@@ -64,3 +64,61 @@ def test_the_statement_of_the_newest_release_comes_first() -> None:
 
 def test_ordinary_text_replaces_nothing() -> None:
     assert find_replacements([hit("The filter is replaced by the customer. Use water instead of oil.")]) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "outdated", "unrelated"),
+    [
+        (
+            "- The request timeout changed from 30 seconds to 45 seconds.",
+            "By default, the request timeout is 30 seconds.",
+            "The pump rests for 30 seconds.",
+        ),
+        ("The default port is now 5671 (was 5672).", "Port: 5672", "Part number 5672."),
+        ("Default `log_level` is now `info` (previously `debug`).", "The log level is `debug`.", "Do not `debug` it."),
+        ("Option --confdir was renamed to --configDir.", "Set --confdir to the folder.", "Set --confdirs."),
+        ("File format has changed from TOML to YAML.", "The file format is TOML.", "TOML is a language."),
+        ("- Removed the deprecated `--file` option.", "Use `--file` to name it.", "Use the file."),
+    ],
+)
+def test_a_changed_value_outdates_sentences_about_the_same_and_no_others(
+    statement: str, outdated: str, unrelated: str
+) -> None:
+    (replacement,) = find_replacements([hit(statement)])
+    assert replacement.outdates(outdated)
+    assert not replacement.outdates(unrelated)
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        "Remove the `cover`.",
+        "Replace `println(xml)` with `print(xml)`.",
+        "Move the lever from position 1 to 2.",
+        "For Edge 3.0 it is changed to YAML.",
+    ],
+)
+def test_an_instruction_is_no_statement_of_a_change(instruction: str) -> None:
+    assert find_replacements([hit(instruction)]) == []
+
+
+def test_what_a_newer_release_brought_back_is_not_outdated() -> None:
+    found = find_replacements(
+        [hit("`fast_mode` is replaced by `slow_mode` in 2.0."), hit("`slow_mode` is replaced by `fast_mode` in 3.0.")]
+    )
+    assert outdating("Set `fast_mode`.", "", found) is None
+    replacement = outdating("Set `slow_mode`.", "", found)
+    assert replacement is not None
+    assert replacement.since == "3.0"
+
+
+def test_what_changes_in_a_later_release_holds_until_then() -> None:
+    statement = hit("`fast_mode` is replaced by `slow_mode` in 4.0.")
+    assert find_replacements([statement], version="3.1") == []
+    assert len(find_replacements([statement], version="4.0")) == 1
+
+
+def test_names_of_machines_are_told_apart_by_case() -> None:
+    (replacement,) = find_replacements([hit("`edge_dir` was renamed to `EDGE_DIR`.")])
+    assert replacement.outdates("Set edge_dir.")
+    assert not replacement.outdates("Set EDGE_DIR.")

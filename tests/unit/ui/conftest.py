@@ -75,11 +75,30 @@ def answer(question: str, status: str, text: str, claims: list[dict[str, Any]]) 
         "as_of": None,
         "context": {"device_id": "pump-07", "product": None, "version": "2.1"},
         "timings_ms": {"retrieve": 9.2, "answer": 4.1, "total": 14.0},
+        "conflicts": [CONFLICT] if question == "How is the filter cleaned?" else [],
     }
 
 
 CARE = {"text": QUOTE, "citations": [span()]}
 PRESSURE = {"text": "The average pressure_bar of pump-07 on 2026-10-20 was 5.25 bar.", "citations": [rows()]}
+CONFLICT = {
+    "current": QUOTE,
+    "previous": "Rinse the filter every 300 hours.",
+    "since": "2.1",
+    "since_date": "2026-05-01",
+    "citations": [span(), {**span(), "version": "2.0"}],
+    "backs": ["current", "previous"],
+}
+RUN = {
+    "index_version": "f" * 16,
+    "suite": "simulator",
+    "evaluated_at": START,
+    "questions": 80,
+    "correct": 60,
+    "stale": 0,
+    "metrics": {"recall@5 of acme": 0.9},
+    "active": True,
+}
 ANSWERS = {
     "How is the filter cleaned?": ("answered", f"{CARE['text']} [1]", [CARE]),
     "How is the filter cleaned, and what was the pressure?": (
@@ -126,6 +145,11 @@ def create_fake(requests: list[Request]) -> FastAPI:
         ts = (START + timedelta(minutes=5 * i) for i in range(288))
         points = [{"device_id": "pump-07", "ts": t, "value": 5 + (i % 24) / 48} for i, t in enumerate(ts)]
         return {"metric": "pressure_bar", "unit": "bar", "hourly": False, "points": points}
+
+    @app.get("/v1/evaluations", response_model=models.Evaluations)
+    def evaluations() -> Any:
+        before = {**RUN, "evaluated_at": START - timedelta(days=1), "correct": 58, "active": False}
+        return {"runs": [RUN, before, {**RUN, "suite": "scifact", "metrics": {"ndcg@10": 0.74}}]}
 
     @app.get("/v1/documents/{document_id}", response_model=models.DocumentSource)
     def document(document_id: str) -> Any:

@@ -57,6 +57,15 @@ def test_an_answer_shows_its_status_claims_and_citations(page: AppTest) -> None:
     assert [b.label for b in page.button] == ["Ask", "Verify", "Open source", "Open readings"]
 
 
+def test_what_earlier_releases_said_stands_below_the_claims_with_its_receipts(page: AppTest) -> None:
+    text = shown(ask(page, "How is the filter cleaned?"))
+
+    assert "Changed since 2.1 (2026-05-01)" in text
+    assert "Rinse the filter every 300 hours." in text
+    assert [backs for backs in ("current", "previous") if backs in text] == ["current", "previous"]
+    assert "Changed since" not in shown(ask(page, BOTH))
+
+
 def test_opening_a_source_marks_exactly_the_quote(page: AppTest) -> None:
     press(ask(page, "How is the filter cleaned?"), "open-0-0")
 

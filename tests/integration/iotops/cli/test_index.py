@@ -53,6 +53,8 @@ def test_an_index_is_built_promoted_found_again_rebuilt_and_listed(warehouse: Ap
         f"index {first['index_version']}: 1 documents, 1 chunks, unchanged; active"
     )
     assert "1 documents, 1 chunks, 0 embedded (1 reused) in " in run("rebuild")
+    assert run("check") == f"index {first['index_version']}: 1 chunks are as they were built\n"
+    assert run("collect") == "0 index versions, 1 chunks and 0 folders went\n"  # the rows before the rebuild
     (listed,) = json.loads(run("list", "--json"))
     assert (listed["index_version"], listed["status"], listed["active"]) == (first["index_version"], "ready", True)
 

@@ -52,7 +52,7 @@ def indexed(app: App, site: Site, folder: Path) -> set[str]:
     promote(site.database_url, built.version.index_version, now=site.now)
     with database.transaction(site.database_url) as connection:
         found = connection.execute(
-            "select text from search.chunks where index_version = %s and valid_to is null",
-            (built.version.index_version,),
+            "select text from search.chunks where family = %s and removed is null and valid_to is null",
+            (built.version.family,),
         ).fetchall()
     return {str(text).splitlines()[-1] for (text,) in found}
