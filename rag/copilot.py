@@ -14,6 +14,7 @@ import psycopg
 from prometheus_client import Counter
 
 from lakehouse import database, warehouse
+from lakehouse.connections import Connections
 from lakehouse.database import Connection
 from lakehouse.errors import DatabaseUnavailable, IndexNotBuilt, Misused, WarehouseNotBuilt
 from lakehouse.objects import ObjectStore
@@ -36,7 +37,7 @@ from rag.receipts import Verification, check_span, verify_answer
 from rag.releases import of_release, spoken_for
 from rag.replacements import Replacement
 from rag.rerank import Reranker
-from rag.retriever import Filters, Hit, retrieve
+from rag.retriever import Filters, Hit, look_again, retrieve
 from rag.statements import Statements
 from rag.version_order import version_key
 from rag.windows import find_window
@@ -92,6 +93,7 @@ class Copilot:
     ) -> None:
         self._reranker = reranker
         self._database_url = database_url
+        self._connections = Connections(database_url)
         self._objects = objects
         self._embedder = embedder
         self._indexes = indexes
@@ -132,7 +134,8 @@ class Copilot:
         question = Question(query, tenant_id, now, as_of, context)
         with self._session(tenant_id) as connection:
             scope = resolve_scope(connection, question)
-            hits = self._retrieve(connection, query, question, scope, index_version or self._active(connection), limit)
+            version = index_version or self._active(connection)
+            hits = self._retrieve(connection, query, question, scope, version, limit, self._reranker)
         return [_search_hit(hit) for hit in hits]
 
     def answer(self, answer_id: str, *, tenant_id: str) -> dict[str, Any]:
@@ -160,12 +163,12 @@ class Copilot:
             return sources.read_series(connection, answer, claim, citation)
 
     def evaluations(self, *, suite: str | None, limit: int) -> list[history.Past]:
-        with database.transaction(self._database_url) as connection:
+        with self._connections.transaction() as connection:
             return history.read_history(connection, suite=suite, limit=limit)
 
     def ready(self) -> dict[str, str]:
         """Raises Unavailable or NotReady where a question could not be answered now."""
-        with database.transaction(self._database_url) as connection:
+        with self._connections.transaction() as connection:
             guard = "row-level security" if tenancy.is_guarded(connection) else "filters alone"
             return {"database": "ok", "index_version": self._active(connection), "tenants_kept_apart_by": guard}
 
@@ -256,6 +259,7 @@ class Copilot:
                 if hit.chunk_id not in best or best[hit.chunk_id].score < hit.score:
                     best[hit.chunk_id] = hit
         hits = sorted(best.values(), key=lambda hit: (-hit.score, hit.chunk_id))
+        hits = look_again(self._reranker, asked.query, hits)
         kind = named_kind(clause)
         return [hit for hit in hits if hit.kind == kind] or [hit for hit in hits if hit.kind != "insight"]
 
@@ -329,15 +333,22 @@ class Copilot:
         return [spoken_for(hit) for hit in hits if hit.product]
 
     def _retrieve(
-        self, connection: Connection, query: str, question: Question, scope: Scope, version: str, limit: int
+        self,
+        connection: Connection,
+        query: str,
+        question: Question,
+        scope: Scope,
+        version: str,
+        limit: int,
+        reranker: Reranker | None = None,
     ) -> list[Hit]:
         lexical, filters = self.lexical(version), _filters(question, scope, version)
-        hits = retrieve(connection, lexical, self._embedder, query, filters=filters, limit=limit)
+        hits = retrieve(connection, lexical, self._embedder, query, filters=filters, limit=limit, reranker=reranker)
         return of_release([spoken_for(hit) for hit in hits], scope.context.version)
 
     def lexical(self, version: str) -> Lexical:
         if self._lexical is None or self._lexical.index_version != version:
-            with database.transaction(self._database_url) as every_tenant:  # of whose chunks missing files are made
+            with self._connections.transaction() as every_tenant:  # of whose chunks missing files are made
                 self._lexical = indexing.open_lexical(every_tenant, self._indexes, version)
         return self._lexical
 
@@ -385,7 +396,7 @@ class Copilot:
     @contextmanager
     def _session(self, tenant_id: str) -> Iterator[Connection]:
         """A connection on behalf of a tenant that exists. Gold that is not there yet is said so, in one line."""
-        with database.transaction(self._database_url) as connection:
+        with self._connections.transaction() as connection:
             require_tenant(connection, tenant_id)
             tenancy.enter(connection, readable(tenant_id))
             try:

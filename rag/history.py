@@ -74,7 +74,6 @@ def save(connection: Connection, run: Run) -> None:
         json.dumps(run.record),
     )
     connection.execute(SAVE, row)
-    connection.commit()
 
 
 def newest(connection: Connection, index_version: str, suite: str, *, since: datetime) -> dict[str, Any] | None:

@@ -17,12 +17,11 @@ AUDIT = "insert into copilot.audit (tenant_id, at, action, subject, outcome) val
 
 
 def save(connection: Connection, answer: Answer, asked_at: datetime) -> None:
-    """In one transaction with its line in the audit log."""
+    """With its line in the audit log, in the transaction of whoever calls."""
     body = json.dumps(answer.to_json(), ensure_ascii=False, default=str)
     row = (answer.tenant_id, answer.answer_id, asked_at, answer.question, answer.status, answer.index_version, body)
     connection.execute(SAVE, row)
     connection.execute(AUDIT, (answer.tenant_id, asked_at, "ask", answer.answer_id, answer.status))
-    connection.commit()
 
 
 def load(connection: Connection, tenant_id: str, answer_id: str) -> dict[str, Any]:

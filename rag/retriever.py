@@ -128,9 +128,14 @@ def retrieve(
         if candidate.chunk_id in passages  # erased since
     ]
     told = [replace(hit, also_in=also_in) for hit, also_in in fold(hits)]
-    if reranker:
-        told = [replace(hit, rerank=score) for hit, score in reranked(reranker, query, told, _read_aloud)]
-    return told[:limit]
+    return look_again(reranker, query, told)[:limit]
+
+
+def look_again(reranker: Reranker | None, query: str, hits: list[Hit]) -> list[Hit]:
+    """By the reranker's scores; as they are where none is configured or it does not answer."""
+    if reranker is None:
+        return hits
+    return [replace(hit, rerank=score) for hit, score in reranked(reranker, query, hits, _read_aloud)]
 
 
 def containing(connection: Connection, pattern: str, *, filters: Filters) -> list[Hit]:

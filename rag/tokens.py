@@ -8,7 +8,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-import tantivy
+import Stemmer
 
 NAME = "names+english/2"  # part of every index version's id: change it with the behaviour
 
@@ -73,9 +73,9 @@ def _prefixes(core: str) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _stemmer() -> tantivy.TextAnalyzer:
-    return tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.raw()).filter(tantivy.Filter.stemmer("english")).build()
+def _stemmer() -> Stemmer.Stemmer:
+    return Stemmer.Stemmer("english", 0)  # without its own cache, as terms are cached here
 
 
 def _stem(word: str) -> str:
-    return str(_stemmer().analyze(word)[0]) if word.isascii() and word.isalpha() else word
+    return str(_stemmer().stemWord(word)) if word.isascii() and word.isalpha() else word

@@ -55,7 +55,7 @@ def _inflated(data: bytes) -> Iterator[bytes]:
 
 
 def _indexes(home: Path, needle: str) -> set[str]:
-    """Terms of tantivy are packed; it is asked for them."""
+    """Terms are kept as hashes; the index is asked for them."""
     terms = analyse(needle)
     folders = sorted((home / "indexes").glob("*/lexical"))
     return {

@@ -1,7 +1,7 @@
 """What must hold of every answer, over all questions of a simulated fleet."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from iotops.bootstrap import App
 from lakehouse import database
 from lakehouse.errors import Misused, UnknownAnswer, UnknownDocument, UnknownTenant
 from lakehouse.tenants import PUBLIC
-from rag.answer import Answer, RowsCitation, SpanCitation
+from rag.answer import Answer, Question, RowsCitation, SpanCitation
+from rag.copilot import Copilot
 from rag.evaluation import Case, evaluate, judge
 from simulator.catalog import build_product
 from tests.fleet import INGESTED, SEED, Fleet, settle
@@ -184,6 +185,25 @@ def test_questions_that_cannot_be_put_are_refused_in_one_line(fleet: Fleet) -> N
         fleet.ask("  ", "acme")
     with pytest.raises(Misused, match="1 to 2000 characters"):
         fleet.ask("x" * 2001, "acme")
+
+
+def test_a_reranker_chooses_the_passages_of_an_answer_and_of_a_search(fleet: Fleet, answers: Answers) -> None:
+    class Backwards:
+        """The first come last."""
+
+        def scores(self, _: str, texts: Sequence[str]) -> list[float]:
+            return [float(place) for place in range(len(texts))]
+
+    case, answer = next((c, a) for c, a in answers if a.claims and isinstance(a.claims[0].citations[0], SpanCitation))
+    app = fleet.app
+    turned = Copilot(app.database_url, app.objects, app.embedder, app.settings.home / "indexes", Backwards())
+    plain, other = (
+        asked.search(case.question, tenant_id=case.tenant_id, now=INGESTED) for asked in (app.copilot, turned)
+    )
+    assert [hit.rerank for hit in plain] == [None] * len(plain)
+    assert [hit.rerank for hit in other] == sorted((hit.rerank for hit in other), reverse=True)
+    assert other[0] != plain[0]
+    assert turned.ask(Question(case.question, case.tenant_id, INGESTED)).claims != answer.claims
 
 
 def test_the_scorecard_counts_what_was_asked(fleet: Fleet) -> None:

@@ -120,7 +120,6 @@ def test_reading_the_dag_files_is_quick_and_loads_nothing_heavy(bag: dict[str, A
         "pandas",
         "psycopg",
         "pyarrow",
-        "tantivy",
     }
     assert heavy & set(bag["loaded"]) == set()
     assert bag["seconds"] < 1.0

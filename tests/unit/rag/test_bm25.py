@@ -1,4 +1,4 @@
-from pathlib import Path
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -6,21 +6,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rank_bm25 import BM25Okapi  # type: ignore[import-untyped, unused-ignore]
 
-from rag.bm25 import K1, B, Posted, Postings, Selection, open_segment, write_segment
+from rag.bm25 import BLOCKS, K1, B, Postings, Selection, best
+from rag.segments import Entry, make, microseconds
 from rag.tokens import analyse
 
-OPEN_END = 1 << 62
-ALL = Selection(frozenset({"t"}), None, None, None, OPEN_END)
+ALL = Selection(frozenset({"t"}))
 WORDS = st.lists(st.sampled_from(["pump", "valve", "heater", "P0301", "leak", "--config-dir"]), max_size=60)
 
 
-def postings(folder: Path, bodies: list[str], segments: int = 1, heads: list[str] | None = None) -> Postings:
-    names = [f"s{n}" for n in range(segments)]
-    for n, name in enumerate(names):
-        rows = range(n, len(bodies), segments)
-        heading = heads or [""] * len(bodies)
-        write_segment(folder, name, (Posted(str(i), heading[i], bodies[i], ("t", "-", "-"), 0, OPEN_END) for i in rows))
-    return Postings([open_segment(folder, name) for name in names])
+def at(day: int) -> datetime:
+    return datetime(2026, 10, day, tzinfo=UTC)
+
+
+def entry(chunk_id: str, body: str, head: str = "") -> Entry:
+    return Entry("t", chunk_id, head, body, None, None, at(1), None)
+
+
+def postings(bodies: list[str], segments: int = 1, heads: list[str] | None = None) -> Postings:
+    heading = heads or [""] * len(bodies)
+    entries = [entry(str(n), body, heading[n]) for n, body in enumerate(bodies)]
+    return Postings([make(entries[n::segments]) for n in range(segments)])
 
 
 def oracle(terms: list[list[str]], asked: set[str]) -> list[float]:
@@ -33,11 +38,11 @@ def oracle(terms: list[list[str]], asked: set[str]) -> list[float]:
 
 @given(bodies=st.lists(WORDS, min_size=1, max_size=12), asked=WORDS, segments=st.integers(1, 3))
 def test_scores_are_those_of_rank_bm25_however_the_chunks_are_spread(
-    tmp_path_factory: pytest.TempPathFactory, bodies: list[list[str]], asked: list[str], segments: int
+    bodies: list[list[str]], asked: list[str], segments: int
 ) -> None:
     texts = [" ".join(words) for words in bodies]
     terms = set(analyse(" ".join(asked)))
-    found = postings(tmp_path_factory.mktemp("s"), texts, segments).search(terms, ALL, 100, 1.0)
+    found = postings(texts, segments).search(terms, ALL, 100, 1.0)
     analysed = [analyse(text) for text in texts]
     if not any(analysed):
         assert found == {}
@@ -47,15 +52,15 @@ def test_scores_are_those_of_rank_bm25_however_the_chunks_are_spread(
     assert list(found.values()) == sorted(found.values(), reverse=True)
 
 
-def test_the_best_come_first_and_equal_ones_by_id(tmp_path: Path) -> None:
-    index = postings(tmp_path, ["pump", "pump", "pump pump valve", "heater", "pump"], segments=2)
+def test_the_best_come_first_and_equal_ones_by_id() -> None:
+    index = postings(["pump", "pump", "pump pump valve", "heater", "pump"], segments=2)
     assert list(index.search(["pump"], ALL, 2, 1.0)) == ["0", "1"]
     assert len(index.search(["pump"], ALL, 4, 1.0)) == 4
     assert index.search(["unknown"], ALL, 4, 1.0) == {}
 
 
-def test_a_head_adds_to_the_score_by_its_weight(tmp_path: Path) -> None:
-    index = postings(tmp_path, ["valve", "valve", "pump"], heads=["pump", "heater", ""])
+def test_a_head_adds_to_the_score_by_its_weight() -> None:
+    index = postings(["valve", "valve", "pump"], heads=["pump", "heater", ""])
     without, light, full = (index.search(["pump"], ALL, 9, weight) for weight in (0.0, 0.5, 1.0))
     assert "0" not in without
     assert light["0"] == pytest.approx(full["0"] / 2)
@@ -65,37 +70,51 @@ def test_a_head_adds_to_the_score_by_its_weight(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("selection", "expected"),
     [
-        (Selection(frozenset({"a"}), None, None, None, OPEN_END), {"mine", "of a release"}),
-        (Selection(frozenset({"a", "b"}), None, None, None, OPEN_END), {"mine", "of a release", "theirs"}),
-        (Selection(frozenset({"a"}), frozenset({"-"}), None, None, OPEN_END), {"mine"}),
-        (Selection(frozenset({"a"}), None, frozenset({"r1"}), None, OPEN_END), {"of a release"}),
-        (Selection(frozenset({"a"}), None, None, 15, OPEN_END), {"mine", "gone"}),
-        (Selection(frozenset({"a"}), None, None, 20, OPEN_END), {"mine", "of a release"}),
-        (Selection(frozenset(), None, None, None, OPEN_END), set()),
+        (Selection(frozenset({"a"})), {"mine", "of a release"}),
+        (Selection(frozenset({"a", "b"})), {"mine", "of a release", "theirs"}),
+        (Selection(frozenset({"a"}), products=frozenset({"-"})), {"mine"}),
+        (Selection(frozenset({"a"}), releases=frozenset({"r1"})), {"of a release"}),
+        (Selection(frozenset({"a"}), at=microseconds(at(15))), {"mine", "gone"}),
+        (Selection(frozenset({"a"}), at=microseconds(at(20))), {"mine", "of a release"}),
+        (Selection(frozenset()), set()),
     ],
 )
-def test_only_what_is_selected_is_found(tmp_path: Path, selection: Selection, expected: set[str]) -> None:
-    chunks = [
-        Posted("mine", "", "pump", ("a", "-", "-"), 10, OPEN_END),
-        Posted("of a release", "", "pump", ("a", "p", "r1"), 20, OPEN_END),
-        Posted("gone", "", "pump", ("a", "-", "-"), 10, 20),
-        Posted("theirs", "", "pump", ("b", "-", "-"), 10, OPEN_END),
+def test_only_what_is_selected_is_found(selection: Selection, expected: set[str]) -> None:
+    entries = [
+        Entry("a", "mine", "", "pump", None, None, at(10), None),
+        Entry("a", "of a release", "", "pump", "p", "r1", at(20), None),
+        Entry("a", "gone", "", "pump", None, None, at(10), at(20)),
+        Entry("b", "theirs", "", "pump", None, None, at(10), None),
     ]
-    write_segment(tmp_path, "s", chunks)
-    index = Postings([open_segment(tmp_path, "s")])
+    index = Postings([make(entries)])
     assert set(index.search(["pump"], selection, 9, 1.0)) == expected
     assert set(index.search(["pump"], selection, 9, 1.0)) == expected  # the second time from what is remembered
 
 
-def test_equal_chunks_give_equal_files(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        write_segment(tmp_path, name, [Posted("1", "hall 4", "the pump", ("t", "-", "-"), 1, 2)])
-    for file in tmp_path.glob("a.*"):
-        assert file.read_bytes() == (tmp_path / f"b.{file.name.partition('.')[2]}").read_bytes()
+def test_terms_that_most_chunks_hold_weigh_as_the_others_do() -> None:
+    bodies = ["pump valve" if n % 3 else "pump heater" for n in range(60)]
+    found = postings(bodies, segments=2).search(["pump", "heater"], ALL, 100, 1.0)
+    expected = oracle([analyse(body) for body in bodies], {"pump", "heater"})
+    assert found == pytest.approx({str(n): score for n, score in enumerate(expected)}, rel=1e-12)
 
 
-def test_an_empty_segment_holds_nothing(tmp_path: Path) -> None:
-    write_segment(tmp_path, "s", [])
-    index = Postings([open_segment(tmp_path, "s")])
+def test_an_index_of_nothing_is_asked() -> None:
+    index = Postings([make([])])
     assert len(index) == 0
     assert index.search(["pump"], ALL, 5, 1.0) == {}
+    assert Postings([]).search(["pump"], ALL, 5, 1.0) == {}
+
+
+@given(
+    seed=st.integers(0, 99),
+    size=st.integers(0, 40 * BLOCKS),
+    limit=st.integers(1, 20),
+    kinds=st.sampled_from([2, 5, 10_000]),
+)
+def test_the_best_are_those_of_a_full_sort_with_all_that_equal_the_last(
+    seed: int, size: int, limit: int, kinds: int
+) -> None:
+    scores = np.random.default_rng(seed).integers(0, kinds, size).astype(np.float64)
+    least = np.sort(scores)[-limit] if size > limit else 0.0
+    expected = [n for n, score in enumerate(scores) if score >= least and score > 0]
+    assert sorted(best(scores, limit).tolist()) == expected
