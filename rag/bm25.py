@@ -20,7 +20,7 @@ HELD: Final = 4_000_000  # weights that are kept of the terms last asked for: 64
 MASKS: Final = 64  # sets of filters whose chunks are remembered, a byte a chunk each
 # Of all chunks: a term in more of them is kept as a weight for each, which is added four times as fast as by row.
 DENSE: Final = 0.15
-BLOCKS: Final = 64
+BLOCKS: Final = 32
 
 Array = npt.NDArray[Any]
 
@@ -158,9 +158,9 @@ def best(scores: npt.NDArray[np.float64], limit: int) -> npt.NDArray[np.intp]:
     if width > 2 * limit:
         highest = scores[: width * BLOCKS].reshape(BLOCKS, width).max(axis=0)
         least = np.partition(highest, width - limit)[width - limit]
-        rows = np.flatnonzero(scores >= least) if least > 0 else np.flatnonzero(scores)
+        rows = np.flatnonzero(scores >= least if least > 0 else scores > 0)
     else:
-        rows = np.flatnonzero(scores)
+        rows = np.flatnonzero(scores > 0)
     if len(rows) <= limit:
         return rows
     left = scores[rows]
