@@ -5,15 +5,16 @@ A page that was changed in a value stays beside the other, so that the differenc
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
-from typing import Final, Protocol, TypeVar
+from itertools import chain, repeat
+from typing import Final, Generic, Protocol, TypeVar
 
 # Share of three-word shingles that two texts have in common. docs/adr/0010-quality.md has the figures.
 SAME: Final = 0.8
 SHINGLE: Final = 3
 FEWEST: Final = 12  # shingles; a shorter text takes its meaning from title and headings, which must then be the same
 
-_WORD = re.compile(r"\w+")
 _LITERAL = re.compile(r"(?<!\w)--?[A-Za-z][\w-]*|\b\w*\d[\w.]*\b|\b\w+_\w+\b|\b[A-Z]{2,}\b")
 
 
@@ -46,17 +47,43 @@ def fold(hits: Sequence[H]) -> list[tuple[H, tuple[str, ...]]]:
 
     A group keeps the place of its best; what is shown of it is the newest release, else the best.
     """
-    groups: list[list[H]] = []
-    prints = [_Print(hit) for hit in hits]
-    firsts: list[_Print] = []
-    for hit, own in zip(hits, prints, strict=True):
-        same = next((n for n, first in enumerate(firsts) if own.same_as(first)), None)
-        if same is None:
-            groups.append([hit])
-            firsts.append(own)
-        else:
-            groups[same].append(hit)
-    return [_told_once(group) for group in groups]
+    folding: Folding[H] = Folding()
+    folding.add(hits)
+    return folding.told()
+
+
+class Folding(Generic[H]):
+    """Takes hits in portions, the best first."""
+
+    def __init__(self) -> None:
+        self._groups: list[list[H]] = []
+        self._sizes: list[int] = []  # of the first of each group, in shingles
+        self._holding: dict[tuple[str, ...], list[int]] = {}  # shingle → groups whose first has it
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def add(self, hits: Sequence[H]) -> None:
+        for hit in hits:
+            shingles = _shingles(hit.text)
+            if same := self._same(hit, shingles):
+                same.append(hit)
+                continue
+            for shingle in shingles:
+                self._holding.setdefault(shingle, []).append(len(self._groups))
+            self._groups.append([hit])
+            self._sizes.append(len(shingles))
+
+    def told(self) -> list[tuple[H, tuple[str, ...]]]:
+        return [_told_once(group) for group in self._groups]
+
+    def _same(self, hit: H, shingles: set[tuple[str, ...]]) -> list[H] | None:
+        common = Counter(chain.from_iterable(map(self._holding.get, shingles, repeat(()))))
+        for number in sorted(common):
+            size, group = self._sizes[number], self._groups[number]
+            if _is_most(common[number], len(shingles), size) and _is_same(hit, group[0], min(len(shingles), size)):
+                return group
+        return None
 
 
 def _told_once(group: list[H]) -> tuple[H, tuple[str, ...]]:
@@ -65,19 +92,20 @@ def _told_once(group: list[H]) -> tuple[H, tuple[str, ...]]:
     return shown, tuple(others)
 
 
-class _Print:
-    """What of a passage is compared."""
+def _shingles(text: str) -> set[tuple[str, ...]]:
+    words = text.lower().split()
+    return set(zip(*(words[at:] for at in range(SHINGLE)), strict=False)) or {tuple(words)}
 
-    def __init__(self, hit: Foldable) -> None:
-        words = _WORD.findall(hit.text.lower())
-        self.shingles = {tuple(words[i : i + SHINGLE]) for i in range(max(len(words) - SHINGLE + 1, 1))}
-        self.literals = frozenset(_LITERAL.findall(hit.text))
-        self.kind = (hit.tenant_id, hit.kind, hit.product, hit.lead)
-        self.heading = (hit.title, hit.heading_path)
 
-    def same_as(self, other: "_Print") -> bool:
-        if self.kind != other.kind or self.literals != other.literals:
-            return False
-        if min(len(self.shingles), len(other.shingles)) < FEWEST:
-            return self.shingles == other.shingles and self.heading == other.heading
-        return len(self.shingles & other.shingles) >= SAME * len(self.shingles | other.shingles)
+def _is_most(shared: int, one: int, other: int) -> bool:
+    if min(one, other) < FEWEST:
+        return shared == one == other
+    return shared >= SAME * (one + other - shared)
+
+
+def _is_same(hit: Foldable, other: Foldable, shingles: int) -> bool:
+    if (hit.tenant_id, hit.kind, hit.product, hit.lead) != (other.tenant_id, other.kind, other.product, other.lead):
+        return False
+    if shingles < FEWEST and (hit.title, hit.heading_path) != (other.title, other.heading_path):
+        return False
+    return hit.text == other.text or set(_LITERAL.findall(hit.text)) == set(_LITERAL.findall(other.text))

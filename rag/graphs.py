@@ -34,6 +34,7 @@ PARALLEL_ABOVE: Final = 50_000
 
 # What one more chunk found in a graph costs, in chunks scanned.
 FOUND_COSTS: Final = 12
+SPARE: Final = 1.25  # of what holds enough in the mean
 BUILDING: Final = "_building"
 
 WIDEST: Final = 1_000  # that pgvector takes
@@ -180,9 +181,12 @@ def prefers_graph(size: Size, *, depth: int, is_as_of: bool) -> bool:
 
 
 def breadth(size: Size, *, depth: int, is_as_of: bool) -> int:
-    """`hnsw.ef_search`: as many as hold `depth` visible ones, and more in a large graph, where less is lost by it."""
-    through = depth * size.chunks / max(_visible(size, is_as_of), 1)
-    return int(min(max(through, math.sqrt(size.chunks) / 3), WIDEST))
+    """`hnsw.ef_search`: as many as likely hold `depth` visible ones, and more in a large graph, to lose less by it.
+
+    A search that finds too few of them goes on, which costs as much again.
+    """
+    through = SPARE * depth * size.chunks / max(_visible(size, is_as_of), 1)
+    return int(min(max(through, math.sqrt(size.chunks) / 2), WIDEST))
 
 
 def _visible(size: Size, is_as_of: bool) -> int:

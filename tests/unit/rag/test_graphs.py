@@ -33,7 +33,7 @@ def test_a_graph_is_searched_wider_the_larger_it_is_and_the_less_of_it_is_visibl
     def width(chunks: int, current: int) -> int:
         return breadth(Size("acme", chunks, chunks, current, graph=True), depth=100, is_as_of=False)
 
-    assert width(10_000, 10_000) == 100
-    assert width(1_000_000, 1_000_000) == 333
-    assert width(10_000, 2_000) == 500
+    assert width(10_000, 10_000) == 125
+    assert width(1_000_000, 1_000_000) == 500
+    assert width(10_000, 2_000) == 625
     assert width(1_000_000, 1) == 1_000
