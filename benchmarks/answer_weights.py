@@ -23,11 +23,12 @@ from iotops.settings import child_environment, read_settings
 from lakehouse import database
 from rag.answer import Context, Question
 from rag.clauses import clauses
-from rag.context import resolve_scope, unknown_devices
-from rag.copilot import Copilot, asked_of, measure_in
+from rag.context import unknown_devices
+from rag.drafting import measure_in
 from rag.evaluation import read_cases
 from rag.extraction import CONFIDENCE, gather
 from rag.features import NAMES, measure_candidates
+from rag.inquiry import Inquiry
 from rag.measuring import read_vocabulary
 from rag.versions import active_version
 
@@ -95,31 +96,22 @@ def samples(app: App) -> Iterator[Sample]:
         for case in read_cases(truth):
             assert case.now is not None  # noqa: S101 - the simulator states it
             question = Question(case.question, case.tenant_id, case.now, None, Context())
-            yield from _samples(connection, copilot, question, version, case.contains, case.abstain, app)
+            yield from _samples(copilot.inquiry(connection, question, version), case.contains, case.abstain)
 
 
-def _samples(
-    connection: database.Connection,
-    copilot: Copilot,
-    question: Question,
-    version: str,
-    contains: Sequence[str],
-    abstain: bool,
-    app: App,
-) -> Iterator[Sample]:
-    scope = resolve_scope(connection, question)
-    if unknown_devices(connection, question, scope):
+def _samples(inquiry: Inquiry, contains: Sequence[str], abstain: bool) -> Iterator[Sample]:
+    question, connection = inquiry.question, inquiry.connection
+    if unknown_devices(connection, question, inquiry.scope):
         return
     vocabulary = read_vocabulary(connection, question.tenant_id)
     for clause in clauses(question.text):
-        if measure_in(clause, question, scope, vocabulary) is not None:
+        if measure_in(clause, inquiry, vocabulary) is not None:
             continue
-        hits = copilot.passages(connection, clause, question, scope, version)
-        found = gather(asked_of(clause, question, scope), hits)
+        asked = inquiry.asked(clause)
+        found = gather(asked, inquiry.passages(clause))
         if not found:
             continue
-        lexical = copilot.lexical(version)
-        features = measure_candidates(asked_of(clause, question, scope), found, app.embedder, lexical)
+        features = measure_candidates(asked, found, inquiry.embedder, inquiry.lexical)
         right = np.array([any(text.lower() in c.words.lower() for text in contains) for c in found], dtype=np.float64)
         if abstain or right.any():
             yield Sample(features, right, not abstain)
