@@ -49,6 +49,9 @@ class AskRequest(Scope):
 class SearchRequest(Scope):
     q: Text = Field(description="What to look for.")
     limit: int = Field(default=10, ge=1, le=100)
+    excerpts: bool = Field(
+        default=False, description="Of the first ten passages only those that seem to answer, with what does."
+    )
 
 
 class SpanCitation(BaseModel):
@@ -152,6 +155,15 @@ class Answer(BaseModel):
     conflicts: list[Conflict] = Field(default=[], description="What earlier releases said in place of the claims.")
 
 
+class Excerpt(BaseModel):
+    """The stretch of a passage that seems to answer: the bytes `byte_start` to `byte_end` of the passage's object."""
+
+    byte_start: int
+    byte_end: int
+    text: str
+    likelihood: float
+
+
 class SearchHit(BaseModel):
     document_id: str
     title: str
@@ -167,6 +179,7 @@ class SearchHit(BaseModel):
     score: float
     also_in: list[str] = Field(description="Documents with a copy of this passage, left out for it.")
     rerank: float | None = Field(None, description="Score of the reranker, where one is configured and answered.")
+    excerpt: Excerpt | None = Field(None, description="Where excerpts were asked for.")
 
 
 class SearchResult(BaseModel):

@@ -63,6 +63,7 @@ def search(request: Annotated[models.SearchRequest, Query()], copilot: CopilotPa
         now=now,
         as_of=request.as_of,
         context=_context(request),
+        with_excerpts=request.excerpts,
     )
     return {"tenant_id": request.tenant_id, "query": request.q, "hits": hits}
 

@@ -3,8 +3,11 @@
 from datetime import datetime
 
 from iotops.bootstrap import App
+from iotops.evaluating import searching
 from lakehouse import database
 from rag import evaluation, indexing
+from rag.gate import require_no_worse
+from rag.versions import IndexVersion, get_version
 
 SUITE = "simulator"  # of `iotops eval run` too
 
@@ -24,14 +27,20 @@ def evaluate_candidate(app: App, *, now: datetime) -> str | None:
             lambda question: app.copilot.ask(question, index_version=candidate.index_version),
             evaluation.read_cases(truth),
             now=now,
+            search=searching(app, candidate.index_version),
         )
         with database.transaction(app.database_url) as connection:
             evaluation.save(connection, candidate.index_version, SUITE, card, now)
     return candidate.index_version
 
 
-def promote_candidate(app: App, index_version: str, *, now: datetime) -> None:
-    """Raises PromotionRefused: its scorecards are worse than the active version's, or its rows not as built."""
+def promote_candidate(app: App, index_version: str, *, now: datetime, anyway: bool = False) -> IndexVersion:
+    """index_version: or the beginning of one. anyway: though it may be worse than the active one.
+
+    Raises PromotionRefused: its evaluations are worse than the active version's, or its rows not as built.
+    """
     with database.transaction(app.database_url) as connection:
-        evaluation.require_no_worse(connection, index_version)
-    indexing.promote(app.database_url, index_version, now=now)
+        version = get_version(connection, index_version)
+        if not anyway:
+            require_no_worse(connection, version.index_version)
+    return indexing.promote(app.database_url, version.index_version, now=now)

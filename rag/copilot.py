@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from time import perf_counter
@@ -24,6 +24,7 @@ from rag.change_questions import summary
 from rag.context import Scope, resolve_scope
 from rag.drafting import Draft, draft
 from rag.embedder import Embedder
+from rag.excerpts import Excerpt, excerpts
 from rag.inquiry import Inquiry
 from rag.lexical import Lexical
 from rag.lineage import Origin, trace
@@ -55,6 +56,7 @@ class SearchHit:
     score: float
     also_in: tuple[str, ...]
     rerank: float | None
+    excerpt: Excerpt | None = None
 
 
 class Copilot:
@@ -104,13 +106,21 @@ class Copilot:
         as_of: datetime | None = None,
         context: Context = NO_CONTEXT,
         index_version: str | None = None,
+        with_excerpts: bool = False,
     ) -> list[SearchHit]:
-        """The passages that an answer would be taken from, best first. index_version: see `ask`."""
+        """The passages that an answer would be taken from, best first. index_version: see `ask`.
+
+        with_excerpts: of the first ten those that seem to hold an answer, each with the stretch that does, likeliest
+        first. Their sentences are embedded, which takes some tens of milliseconds.
+        """
         question = Question(query, tenant_id, now, as_of, context)
         with self._session(tenant_id) as connection:
             inquiry = self.inquiry(connection, question, index_version or self._active(connection))
             hits = inquiry.retrieve(query, limit, self._reranker)
-        return [_search_hit(hit) for hit in hits]
+        if not with_excerpts:
+            return [_search_hit(hit) for hit in hits]
+        chosen = excerpts(query, hits, self._embedder, inquiry.lexical, limit=limit)
+        return [replace(_search_hit(hits[one.passage]), excerpt=one) for one in chosen]
 
     def answer(self, answer_id: str, *, tenant_id: str) -> dict[str, Any]:
         with self._session(tenant_id) as connection:
@@ -223,5 +233,5 @@ def _text(claims: list[Claim], gaps: tuple[str, ...], scope: Scope, changed: str
 
 
 def _search_hit(hit: Hit) -> SearchHit:
-    names = SearchHit.__dataclass_fields__
+    names = SearchHit.__dataclass_fields__.keys() - {"excerpt"}
     return SearchHit(**{name: getattr(hit, name) for name in names})

@@ -11,7 +11,6 @@ from lakehouse.database import Connection
 from lakehouse.errors import Misused
 from rag import history
 from rag.answer import Answer, Context, Question, RowsCitation, SpanCitation
-from rag.gate import require_no_worse as require_no_worse
 
 KINDS = ("lookup", "troubleshoot", "telemetry", "three-source", "version-dependent", "unanswerable")
 

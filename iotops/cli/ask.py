@@ -45,6 +45,9 @@ def search(
     product: Product = None,
     version: Version = None,
     as_of: AsOf = None,
+    excerpts: Annotated[
+        bool, typer.Option("--excerpts", help="Only what seems to answer, cut out of the first ten passages.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """List the passages that an answer would be taken from."""
@@ -57,10 +60,11 @@ def search(
         now=datetime.now(UTC),
         as_of=read_time(as_of),
         context=Context(device, product, version),
+        with_excerpts=excerpts,
     )
     lines = [
-        f"{hit.score:.3f}  {_title(hit.title, hit.version)}"
-        f"{''.join(f' › {part}' for part in hit.heading_path)}\n       {_shortened(hit.text)}"
+        f"{hit.score:.3f}  {' › '.join((_title(hit.title, hit.version), *hit.heading_path))}\n       "
+        + (hit.excerpt.text if hit.excerpt else _shortened(hit.text))
         for hit in hits
     ]
     show([asdict(hit) for hit in hits], "\n".join(lines) or "nothing found", as_json)

@@ -31,11 +31,12 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Index what gold holds now. Where that has not changed, nothing is built and nothing embedded."""
+    from iotops.promotion import promote_candidate
     from rag import indexing
 
     app_, now = bootstrap(), datetime.now(UTC)
     built = indexing.build_index(app_.database_url, app_.embedder, app_.settings.home / "indexes", now=now)
-    version = indexing.promote(app_.database_url, built.version.index_version, now=now) if promote else built.version
+    version = promote_candidate(app_, built.version.index_version, now=now) if promote else built.version
     _show_built(built, version, as_json)
 
 
@@ -57,13 +58,14 @@ def rebuild(
 @app.command()
 def promote(
     index_version: Version,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Though its evaluations are worse.")] = False,
     tenant: AllTenants = None,  # noqa: ARG001
     as_json: Json = False,
 ) -> None:
-    """Answer from this version from now on."""
-    from rag import indexing
+    """Answer from this version from now on, unless its evaluations are worse than the active one's."""
+    from iotops.promotion import promote_candidate
 
-    version = indexing.promote(bootstrap().database_url, index_version, now=datetime.now(UTC))
+    version = promote_candidate(bootstrap(), index_version, now=datetime.now(UTC), anyway=anyway)
     show(asdict(version), f"index {version.index_version}: active", as_json)
 
 

@@ -37,6 +37,7 @@ CALLS: dict[str, list[tuple[int, str, Any]]] = {
     ],
     "get /v1/search": [
         (200, "/v1/search?q=filter", None),
+        (200, "/v1/search?q=filter&excerpts=true", None),
         (404, "/v1/search?q=filter&tenant_id=nobody", None),
         (422, "/v1/search?q=", None),
     ],

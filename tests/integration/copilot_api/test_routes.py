@@ -105,6 +105,17 @@ def test_a_search_gives_passages_best_first(client: TestClient) -> None:
     assert 0 < len(scores) <= 5
 
 
+def test_excerpts_are_the_stretches_that_answer_as_bytes_of_their_objects(client: TestClient) -> None:
+    question = {"q": "At how many bar does the relief valve open?", "excerpts": True}
+    best, *_ = client.get("/v1/search", params=question).json()["hits"]
+    excerpt = best["excerpt"]
+    assert "8 bar" in excerpt["text"]
+    assert "Solvents" not in excerpt["text"]
+    offset = excerpt["byte_start"] - best["byte_start"]
+    passage = best["text"].encode()
+    assert passage[offset : offset + excerpt["byte_end"] - excerpt["byte_start"]].decode() == excerpt["text"]
+
+
 def test_answers_are_counted_by_status_with_their_stages(client: TestClient) -> None:
     def counted() -> float:
         lines = client.get("/metrics").text.splitlines()

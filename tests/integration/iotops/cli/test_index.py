@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from iotops.bootstrap import App
 from iotops.cli.main import app as command
 from lakehouse import database
+from rag.history import Run as Evaluated
+from rag.history import save
 
 Run = Callable[..., str]
 
@@ -57,6 +59,25 @@ def test_an_index_is_built_promoted_found_again_rebuilt_and_listed(warehouse: Ap
     assert run("collect") == "0 index versions, 1 chunks and 0 folders went\n"  # the rows before the rebuild
     (listed,) = json.loads(run("list", "--json"))
     assert (listed["index_version"], listed["status"], listed["active"]) == (first["index_version"], "ready", True)
+
+
+def test_a_version_that_is_worse_than_the_active_one_is_promoted_only_where_that_is_said(
+    warehouse: App, run: Run, environment: dict[str, str], now: datetime
+) -> None:
+    active = json.loads(run("build", "--json"))["index_version"]
+    with database.transaction(warehouse.database_url) as connection:
+        connection.execute("update gold.documents set title = 'P-200 pump'")
+    worse = json.loads(run("build", "--no-promote", "--json"))["index_version"]
+    with database.transaction(warehouse.database_url) as connection:
+        for version, right in ((active, True), (worse, False)):
+            record = {"outcomes": {str(number): right for number in range(6)}}
+            save(connection, Evaluated(version, "simulator", now, 6, 6 * right, 0, record))
+    for arguments in (["promote", worse], ["build"]):
+        refused = CliRunner().invoke(command, ["index", *arguments], env=environment)
+        assert refused.exit_code == 1
+        assert "6 questions lost and 0 won of 6" in str(refused.exception)
+    assert json.loads(run("list", "--json"))[1]["active"]
+    assert run("promote", worse, "--anyway") == f"index {worse}: active\n"
 
 
 @pytest.mark.parametrize(
