@@ -21,6 +21,7 @@ from benchmarks import suites
 from benchmarks.peers import Peers, peers
 from rag import minilm
 from rag.embedder import Embedder, open_embedder
+from rag.suites import Suite, scifact, scifact_documents
 
 Vectors = npt.NDArray[np.float32]
 Timed = Callable[[Sequence[str]], tuple[Vectors, float]]
@@ -34,9 +35,9 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, help="an interpreter that has sentence-transformers")
     parser.add_argument("--dynamic", action="store_true")
     options = parser.parse_args()
-    suite = suites.scifact(options.data, "test")
-    abstracts = [f"{title} {text}" for _, title, text in suites.scifact_documents(options.data)]
-    asked = [question.text for question in suites.scifact(options.data, "train").questions]
+    suite = scifact(options.data, "test")
+    abstracts = [f"{title} {text}" for _, title, text in scifact_documents(options.data)]
+    asked = [question.text for question in scifact(options.data, "train").questions]
     texts = {"long": abstracts[:400], "short": asked}
 
     started = perf_counter()
@@ -58,7 +59,7 @@ def main() -> None:
         compare(arms | {"torch": by_peer(other)}, texts, suite, abstracts)
 
 
-def compare(arms: dict[str, Timed], texts: dict[str, list[str]], suite: suites.Suite, abstracts: list[str]) -> None:
+def compare(arms: dict[str, Timed], texts: dict[str, list[str]], suite: Suite, abstracts: list[str]) -> None:
     for kind, sample in texts.items():
         seconds = interleaved(arms, sample)
         print(f"{kind}: " + ", ".join(f"{name} {len(sample) / median(took):.0f}/s" for name, took in seconds.items()))
@@ -125,7 +126,7 @@ def neighbours(embed: Timed, texts: Sequence[str]) -> float:
     return float(np.abs(embed(sample)[0] - alone).max())
 
 
-def ndcg(suite: suites.Suite, abstracts: list[str], embed: Timed) -> npt.NDArray[np.float64]:
+def ndcg(suite: Suite, abstracts: list[str], embed: Timed) -> npt.NDArray[np.float64]:
     """Of each question, at 10."""
     names = list(dict.fromkeys(part.document for part in suite.parts))
     scores = embed([question.text for question in suite.questions])[0] @ embed(abstracts)[0].T

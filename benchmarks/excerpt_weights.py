@@ -15,9 +15,9 @@ from scipy.optimize import minimize
 
 from benchmarks import spans, suites
 from benchmarks.spans import Ranges, Scored
-from benchmarks.suites import Asked
 from rag.embedder import open_embedder
 from rag.excerpts import STEP, WEIGHTS, cut, grow, measure
+from rag.suites import Asked
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 RIDGE, LEAST = 0.001, 0.98

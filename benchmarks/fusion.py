@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import suites
-from benchmarks.suites import Asked, Indexed, Part
+from benchmarks.suites import Indexed
 from rag.retriever import DEPTH, fuse
+from rag.suites import TENANT, Asked, Part, Suite, chunk_spans, runbooks, scifact
 from rag.tokens import analyse
 
 Scores = npt.NDArray[np.float64]
@@ -35,7 +36,7 @@ class Candidates:
 def candidates(indexed: Indexed, head_weight: float) -> list[Candidates]:
     found = []
     for question, vector in zip(indexed.suite.questions, indexed.questions, strict=True):
-        scores = indexed.lexical.search(analyse(question.text), tenants=["bench"], limit=DEPTH, head_weight=head_weight)
+        scores = indexed.lexical.search(analyse(question.text), tenants=[TENANT], limit=DEPTH, head_weight=head_weight)
         cosines = indexed.vectors @ vector
         nearest = np.argpartition(-cosines, min(DEPTH, len(cosines) - 1))[:DEPTH]
         numbers = np.array(sorted({*map(int, scores), *nearest.tolist()}))
@@ -89,7 +90,7 @@ def recall(found: Candidates, scores: Scores, parts: Sequence[Part], depth: int 
 
 def overlap(part: Part, question: Asked) -> int:
     ranges = question.relevant.get(part.document, [])
-    return sum(max(0, min(part.end, end) - max(part.start, start)) for start, end in ranges)
+    return sum(max(0, min(part.byte_end, end) - max(part.byte_start, start)) for start, end in ranges)
 
 
 def mean(measure: Callable[..., float], found: list[Candidates], fusion: Fusion, parts: Sequence[Part]) -> float:
@@ -98,19 +99,20 @@ def mean(measure: Callable[..., float], found: list[Candidates], fusion: Fusion,
 
 def main() -> None:
     options = suites.arguments(__doc__ or "").parse_args()
-    training = [
-        suites.scifact(options.data, "train"),
-        suites.runbooks(options.data, "by_name"),
-        suites.runbooks(options.data, "by_description"),
-        suites.chunk_spans(options.data),
-    ]
+    training = {
+        "scifact train": scifact(options.data, "train"),
+        "runbooks by name": runbooks(options.data, ["by_name"]),
+        "runbooks by description": runbooks(options.data, ["by_description"]),
+        "chunk spans": chunk_spans(options.data),
+    }
     choose(training, options.work)
-    report([*training, suites.scifact(options.data, "test")], options.work)
+    report({**training, "scifact test": scifact(options.data, "test")}, options.work)
 
 
-def choose(training: list[suites.Suite], work: Path) -> None:
+def choose(training: dict[str, Suite], work: Path) -> None:
     grid: dict[tuple[str, float, float], list[float]] = {}
-    for suite in training:
+    names = list(training)
+    for suite in training.values():
         indexed = suites.index(suite, work)
         for head_weight in (0.0, 0.25, 0.5, 1.0):
             found = candidates(indexed, head_weight)
@@ -119,15 +121,15 @@ def choose(training: list[suites.Suite], work: Path) -> None:
                     grid.setdefault((name, head_weight, weight), []).append(mean(ndcg, found, fusion, suite.parts))
     for name in ("convex", "ranks"):
         held_out = []
-        for left_out in range(len(training)):
+        for left_out in range(len(names)):
             rest = {key: np.mean(np.delete(values, left_out)) for key, values in grid.items() if key[0] == name}
             best = max(rest, key=lambda key: rest[key])
             held_out.append(grid[best][left_out])
-            print(f"{name:7} without {training[left_out].name:24} best {best[1:]}  held out {held_out[-1]:.4f}")
+            print(f"{name:7} without {names[left_out]:24} best {best[1:]}  held out {held_out[-1]:.4f}")
         overall = max((key for key in grid if key[0] == name), key=lambda key: np.mean(grid[key]))
         value = np.mean(grid[overall])
         print(f"{name:7} mean held out {np.mean(held_out):.4f}; best over all {overall[1:]} {value:.4f}\n")
-    print("nDCG@10 by head weight and lexical weight (convex):", *[suite.name for suite in training], sep="\n  ")
+    print("nDCG@10 by head weight and lexical weight (convex):", *names, sep="\n  ")
     for (name, head_weight, weight), values in grid.items():
         if name == "convex":
             print(
@@ -137,7 +139,7 @@ def choose(training: list[suites.Suite], work: Path) -> None:
             )
 
 
-def report(tasks: list[suites.Suite], work: Path) -> None:
+def report(tasks: dict[str, Suite], work: Path) -> None:
     from rag.lexical import HEAD_WEIGHT
     from rag.retriever import LEXICAL_WEIGHT
 
@@ -148,13 +150,13 @@ def report(tasks: list[suites.Suite], work: Path) -> None:
         "ranks": reciprocal_ranks(0.5),
     }
     print(f"\nnDCG@10 and recall@5 with head weight {HEAD_WEIGHT}, lexical weight {LEXICAL_WEIGHT}")
-    for suite in tasks:
+    for task, suite in tasks.items():
         found = candidates(suites.index(suite, work), HEAD_WEIGHT)
         figures = [
             f"{name} {mean(ndcg, found, fusion, suite.parts):.3f} {mean(recall, found, fusion, suite.parts):.3f}"
             for name, fusion in arms.items()
         ]
-        print(f"  {suite.name:24}", "   ".join(figures))
+        print(f"  {task:24}", "   ".join(figures))
 
 
 if __name__ == "__main__":

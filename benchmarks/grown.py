@@ -18,6 +18,7 @@ from lakehouse.database import Connection
 from rag import indexing, partitions
 from rag.embedder import Embedder
 from rag.splitter import embedding_text
+from rag.suites import runbooks, scifact
 
 Vectors = npt.NDArray[np.float32]
 
@@ -74,10 +75,10 @@ class Real:
 
 def read_real(data: Path, work: Path, embedder: Embedder) -> Real:
     """Chunks of scientific abstracts and of runbooks; questions of both."""
-    scifact, runbooks = suites.scifact(data, "train"), suites.runbooks(data, "by_description")
-    parts = [*scifact.parts[:REAL], *runbooks.parts]
+    abstracts, pages = scifact(data, "train"), runbooks(data, ["by_description"])
+    parts = [*abstracts.parts[:REAL], *pages.parts]
     texts = [embedding_text(p.title, p.heading_path, p.text, p.lead) for p in parts]
-    asked = [question.text for question in (*scifact.questions, *runbooks.questions)]
+    asked = [question.text for question in (*abstracts.questions, *pages.questions)]
     vectors = suites.vectors(texts, work, embedder)
     return Real([part.text for part in parts], vectors, asked, suites.vectors(asked, work, embedder))
 

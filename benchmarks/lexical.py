@@ -15,6 +15,7 @@ from benchmarks import confidence, suites
 from rag import bm25, lexical
 from rag.lexical import Entry, Lexical
 from rag.retriever import DEPTH
+from rag.suites import EPOCH, scifact
 from rag.tokens import analyse
 
 SAMPLE = 200
@@ -22,7 +23,7 @@ SAMPLE = 200
 
 def main() -> None:
     options = suites.arguments(__doc__ or "").parse_args()
-    suite = suites.scifact(options.data, "train")
+    suite = scifact(options.data, "train")
     bodies = [f"{part.title} {part.text}" for part in suite.parts]
     started = perf_counter()
     terms = [analyse(body) for body in bodies]
@@ -32,7 +33,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "lexical"
         started = perf_counter()
-        lexical.build(path, (Entry("t", str(n), "", b, None, None, suites.EPOCH, None) for n, b in enumerate(bodies)))
+        lexical.build(path, (Entry("t", str(n), "", b, None, None, EPOCH, None) for n, b in enumerate(bodies)))
         built = perf_counter()
         index = Lexical(path, "benchmark")
         print(f"{len(index):,} chunks built in {built - started:.1f} s, opened in {perf_counter() - built:.3f} s")

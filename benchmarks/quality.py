@@ -7,18 +7,20 @@ is fitted here. docs/adr/0010-quality.md says for which lines these questions we
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import confidence, spans, suites
+from benchmarks import confidence, spans
 from benchmarks.fusion import Candidates, Scores, candidates, convex, ndcg, recall
-from benchmarks.suites import Part
+from benchmarks.suites import arguments, index
+from rag import suites
 from rag.embedder import open_embedder
 from rag.lexical import HEAD_WEIGHT
 from rag.retriever import LEXICAL_WEIGHT
+from rag.suites import Part
 
 Measure = Callable[[Candidates, Scores, Sequence[Part]], float]
 
 
 def main() -> None:
-    parser = suites.arguments(__doc__ or "")
+    parser = arguments(__doc__ or "")
     parser.add_argument("--suite", choices=[*SUITES, "all"], default="all")
     options = parser.parse_args()
     for name in SUITES if options.suite == "all" else [options.suite]:
@@ -26,7 +28,7 @@ def main() -> None:
 
 
 def scifact(data: Path, work: Path) -> None:
-    found, parts = _candidates(suites.scifact(data, "test"), work)
+    found, parts = _candidates(suites.scifact(data), work)
     print(f"SciFact, {len(found)} test questions, nDCG@10 of documents")
     arms = {name: _values(ndcg, found, scores, parts) for name, scores in _arms(found).items()}
     _compare("fused", arms["fused"], "BM25 alone", arms["BM25 alone"], "goal 1.08, BM25 0.675")
@@ -35,7 +37,7 @@ def scifact(data: Path, work: Path) -> None:
 
 def runbooks(data: Path, work: Path) -> None:
     for field in ("by_name", "by_description"):
-        found, parts = _candidates(suites.runbooks(data, field), work)
+        found, parts = _candidates(suites.runbooks(data, [field]), work)
         print(f"Runbooks {field}, {len(found)} questions")
         for label, measure in (("recall@5", recall), ("nDCG@10", ndcg)):
             arms = {name: _values(measure, found, scores, parts) for name, scores in _arms(found).items()}
@@ -47,7 +49,7 @@ def chunk_spans(data: Path, work: Path) -> None:
     embedder = open_embedder(work / "models")
     suite = suites.chunk_spans(data)
     texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted((data / "ir/chunk-spans").glob("*.md"))}
-    indexed = suites.index(suite, work, embedder)
+    indexed = index(suite, work, embedder)
     passages = spans.best_passages(indexed)
     print(f"Chunk spans, {len(suite.questions)} questions, characters of the answer in the first {spans.TOP}")
     arms = {
@@ -67,7 +69,7 @@ def chunk_spans(data: Path, work: Path) -> None:
 
 
 def _candidates(suite: suites.Suite, work: Path) -> tuple[list[Candidates], list[Part]]:
-    return candidates(suites.index(suite, work), HEAD_WEIGHT), suite.parts
+    return candidates(index(suite, work), HEAD_WEIGHT), suite.parts
 
 
 def _arms(found: list[Candidates]) -> dict[str, list[Scores]]:

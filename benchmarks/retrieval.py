@@ -10,7 +10,7 @@ Client and server process of the measured connection are bound to one core. How 
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -36,6 +36,7 @@ from rag.tokens import analyse
 TENANTS = (10, 100, 1_000, 5_000, 10_000, 20_000, 50_000, 100_000)
 SHARES = (1, 5, 20)  # percent of a large tenant that a filter by releases leaves
 QUESTIONS = 200
+WARMING = 300  # other questions that are asked first: what a large graph keeps apart is in memory by then
 REST = "rest"
 
 EXACT = """
@@ -65,6 +66,7 @@ class Bench:
     connection: Connection
     real: grown.Real
     questions: npt.NDArray[np.float32]
+    others: npt.NDArray[np.float32]  # asked before, as of a server that has run for a while
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ def main() -> None:
     parser.add_argument("--arms", default="tenants,question,real,peer")
     parser.add_argument("--questions", type=int, default=QUESTIONS)
     parser.add_argument("--shared-buffers", default="128MB", help="of the server that is measured")
+    parser.add_argument("--only", nargs="*", default=(), help="measure these tenants: of_100000, rest")
     options = parser.parse_args()
     embedder = open_embedder(options.work / "models")
     real = grown.read_real(options.data, options.work, embedder)
@@ -100,7 +103,7 @@ def main() -> None:
         run(real, chosen, {"real": len(real.texts), "public": 0}, ["real"], embedder, options.shared_buffers)
     for size in map(int, options.sizes.split(",")):
         others = [arm for arm in arms if arm != "real"]
-        run(real, chosen, tenants_of(size), others, embedder, options.shared_buffers)
+        run(real, chosen, tenants_of(size), others, embedder, options.shared_buffers, options.only)
 
 
 def tenants_of(size: int) -> dict[str, int]:
@@ -119,6 +122,7 @@ def run(
     arms: list[str],
     embedder: Embedder,
     shared_buffers: str,
+    only: Collection[str] = (),
 ) -> None:
     """Each size has a server of its own: what one leaves in memory must not help the next."""
     home = Path(tempfile.mkdtemp(prefix="iotops-benchmark-"))
@@ -127,13 +131,14 @@ def run(
         with database.connect(url, autocommit=True) as connection:
             for package in ("lakehouse", "rag"):
                 database.apply_schema(connection, files(package).joinpath("schema.sql").read_text())
-            bench = Bench(connection, real, real.questions[list(chosen)])
+            others = np.delete(real.questions, list(chosen), axis=0)[:WARMING]
+            bench = Bench(connection, real, real.questions[list(chosen)], others)
             build(bench, {name: chunks for name, chunks in tenants.items() if chunks})
             bind(connection)
             if "peer" in arms:
                 build_peer(connection)
             for name in tenants if {"tenants", "real"} & set(arms) else ():
-                if name != "public":
+                if name != "public" and (not only or name in only):
                     measure_tenant(bench, name, tenants[name], peer="peer" in arms)
             if "question" in arms:
                 measure_question(url, home, [real.asked[n] for n in chosen], embedder)
@@ -169,7 +174,8 @@ def build(bench: Bench, tenants: dict[str, int]) -> None:
     assert sizes is not None  # noqa: S101
     print(
         f"\n{sum(tenants.values()):,} chunks: table {sizes[0]}, {sizes[2]} graphs of {sizes[1]}, "
-        f"other indexes {sizes[3]}"
+        f"other indexes {sizes[3]}",
+        flush=True,
     )
     print(
         f"rows in {filled - started:.0f} s, indexes and graphs in {built - filled:.0f} s; load {os.getloadavg()[0]:.1f}"
@@ -211,8 +217,7 @@ def measure_tenant(bench: Bench, name: str, chunks: int, *, peer: bool) -> None:
 
 
 def measured(bench: Bench, truth: list[list[str]], ask: Callable[[npt.NDArray[np.float32]], list[str]]) -> Measured:
-    """The first five questions warm up, as a server that has been asked before is."""
-    for vector in bench.questions[:5]:
+    for vector in bench.others:
         ask(vector)
     times, recalls = [], []
     used = cpu(bench.connection)

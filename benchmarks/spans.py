@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from rank_bm25 import BM25Okapi  # type: ignore[import-untyped, unused-ignore]
 
-from benchmarks import suites
 from benchmarks.fusion import candidates, convex
-from benchmarks.suites import Asked, Indexed, Suite
+from benchmarks.suites import Indexed
 from rag.embedder import Embedder
 from rag.excerpts import POOL, cut, excerpts
 from rag.lexical import HEAD_WEIGHT
 from rag.retriever import LEXICAL_WEIGHT
+from rag.suites import Asked, Suite, split_parts
 
 Ranges = list[tuple[str, int, int]]  # document, first byte, byte after the last
 
@@ -50,11 +50,12 @@ def xquad(data: Path) -> tuple[Suite, dict[str, str]]:
             for question in paragraph["qas"]:
                 start, end = _sentences(context, question["answers"][0])
                 first = len(before.encode()) + len(context[:start].encode())
-                asked.append(Asked(question["question"], {name: [(first, first + len(context[start:end].encode()))]}))
+                answer = [(first, first + len(context[start:end].encode()))]
+                asked.append(Asked(question["id"], question["question"], {name: answer}))
             before += f"{context}\n\n"
         texts[name] = before
-    parts = [part for name, text in texts.items() for part in suites.split_parts(name, f"Document {name}", text)]
-    return Suite("xquad", parts, asked), texts
+    parts = [part for name, text in texts.items() for part in split_parts(name, f"Document {name}", text)]
+    return Suite(parts, asked), texts
 
 
 def _sentences(context: str, answer: dict[str, object]) -> tuple[int, int]:
@@ -73,7 +74,7 @@ def best_passages(indexed: Indexed, limit: int = POOL) -> list[list[Scored]]:
         scores = fusion(one.lexical, one.cosine)
         order = np.argsort(-scores, kind="stable")[:limit]
         found.append([
-            Scored(chosen[i].document, chosen[i].text, chosen[i].start, float(scores[i]), float(one.cosine[i]))
+            Scored(chosen[i].document, chosen[i].text, chosen[i].byte_start, float(scores[i]), float(one.cosine[i]))
             for i in order
         ])  # fmt: skip
     return found

@@ -186,7 +186,7 @@ def breadth(size: Size, *, depth: int, is_as_of: bool) -> int:
     A search that finds too few of them goes on, which costs as much again.
     """
     through = SPARE * depth * size.chunks / max(_visible(size, is_as_of), 1)
-    return int(min(max(through, math.sqrt(size.chunks) / 2), WIDEST))
+    return int(min(max(through, 0.6 * math.sqrt(size.chunks)), WIDEST))
 
 
 def _visible(size: Size, is_as_of: bool) -> int:

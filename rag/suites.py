@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from rag.tokens import analyse
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 NAMES: Final = ("scifact", "runbooks", "chunk-spans")
+TENANT: Final = "suite"
 TOP: Final = 5
 # What the gate compares; one a suite, for a second test would need a smaller alpha.
 COMPARED: Final = {"scifact": "ndcg@10", "runbooks": "ndcg@10", "chunk-spans": "span_iou@5"}
@@ -30,7 +31,7 @@ COMPARED: Final = {"scifact": "ndcg@10", "runbooks": "ndcg@10", "chunk-spans": "
 
 @dataclass(frozen=True)
 class Part:
-    """One chunk: `text` is the bytes from `byte_start` of its document."""
+    """One chunk: `text` is the bytes from `byte_start` to `byte_end` of its document."""
 
     document: str
     title: str
@@ -38,10 +39,11 @@ class Part:
     lead: str
     text: str
     byte_start: int
+    byte_end: int
 
 
 @dataclass(frozen=True)
-class Task:
+class Asked:
     """`relevant`: document → byte ranges in it that answer; a document without ranges is relevant as a whole."""
 
     id: str
@@ -52,7 +54,7 @@ class Task:
 @dataclass(frozen=True)
 class Suite:
     parts: list[Part]
-    tasks: list[Task]
+    questions: list[Asked]
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Found:
 
 def read_suite(name: str, data: Path) -> Suite:
     """Raises Misused, and MissingPath where the folder does not hold it."""
-    readers = {"scifact": scifact, "runbooks": runbooks, "chunk-spans": chunk_spans}
+    readers: dict[str, Callable[[Path], Suite]] = {"scifact": scifact, "runbooks": runbooks, "chunk-spans": chunk_spans}
     if name not in readers:
         raise Misused(f"'{name}' is no suite that is read from a folder: use one of {', '.join(NAMES)}, freshness")
     try:
@@ -77,31 +79,36 @@ def read_suite(name: str, data: Path) -> Suite:
         raise MissingPath(Path(str(error.filename))) from error
 
 
-def scifact(data: Path) -> Suite:
-    """The published test questions."""
+def scifact(data: Path, division: str = "test") -> Suite:
+    """division: train or test, as published."""
     folder = data / "ir" / "scifact"
     texts = {row["_id"]: row["text"] for row in _lines(folder / "queries_all.jsonl")}
     relevant: dict[str, dict[str, list[tuple[int, int]]]] = {}
-    with (folder / "qrels" / "test.tsv").open(encoding="utf-8") as file:
+    with (folder / "qrels" / f"{division}.tsv").open(encoding="utf-8") as file:
         for row in csv.DictReader(file, delimiter="\t"):
             if int(row["score"]) > 0:
                 relevant.setdefault(row["query-id"], {})[row["corpus-id"]] = []
-    parts = [part for row in _lines(folder / "corpus.jsonl") for part in _parts(row["_id"], row["title"], row["text"])]
-    return Suite(parts, [Task(key, texts[key], found) for key, found in relevant.items()])
+    parts = [part for document in scifact_documents(data) for part in split_parts(*document)]
+    return Suite(parts, [Asked(key, texts[key], found) for key, found in relevant.items()])
 
 
-def runbooks(data: Path) -> Suite:
-    """Each question asked in two ways, by the alert's name and by its description."""
+def scifact_documents(data: Path) -> list[tuple[str, str, str]]:
+    """Id, title and abstract of each."""
+    return [(row["_id"], row["title"], row["text"]) for row in _lines(data / "ir" / "scifact" / "corpus.jsonl")]
+
+
+def runbooks(data: Path, ways: Sequence[str] = ("by_name", "by_description")) -> Suite:
+    """Each question asked by the alert's name, by its description, or both."""
     folder = data / "runbooks"
     pages = [(str(path.relative_to(folder)), path) for path in sorted((folder / "content").rglob("*.md"))]
-    parts = [part for name, path in pages for part in _parts(name, path.stem, path.read_text(encoding="utf-8"))]
+    parts = [part for name, path in pages for part in split_parts(name, path.stem, path.read_text(encoding="utf-8"))]
     rows = _lines(folder / "questions.jsonl")
-    tasks = [
-        Task(f"{row['gold_path']} {way} {number}", row[way], {row["gold_path"]: []})
+    questions = [
+        Asked(f"{row['gold_path']} {way} {number}", row[way], {row["gold_path"]: []})
         for number, row in enumerate(rows)
-        for way in ("by_name", "by_description")
+        for way in ways
     ]
-    return Suite(parts, tasks)
+    return Suite(parts, questions)
 
 
 def chunk_spans(data: Path) -> Suite:
@@ -109,44 +116,44 @@ def chunk_spans(data: Path) -> Suite:
     with (folder / "questions_df.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.md"))}
-    parts = [part for name, text in texts.items() for part in _parts(name, name.replace("_", " "), text)]
-    tasks = []
+    parts = [part for name, text in texts.items() for part in split_parts(name, name.replace("_", " "), text)]
+    questions = []
     for number, row in enumerate(rows):
         text = texts[row["corpus_id"]]
         spans = [(int(r["start_index"]), int(r["end_index"])) for r in json.loads(row["references"])]
         ranges = [(len(text[:start].encode()), len(text[:end].encode())) for start, end in spans]
-        tasks.append(Task(f"{row['corpus_id']} {number}", row["question"], {row["corpus_id"]: ranges}))
-    return Suite(parts, tasks)
+        questions.append(Asked(f"{row['corpus_id']} {number}", row["question"], {row["corpus_id"]: ranges}))
+    return Suite(parts, questions)
 
 
 def score_suite(suite: Suite, embedder: Embedder) -> dict[str, dict[str, float]]:
     """Question → metric → value, ranked as rag.retriever ranks."""
     with TemporaryDirectory(prefix="iotops-suite-") as folder:
         files = Path(folder) / "lexical"
-        lexical.build(files, (_entry(number, part) for number, part in enumerate(suite.parts)))
+        lexical.build(files, entries(suite))
         index = Lexical(files, files.name)
         vectors = embedder.embed([embedding_text(p.title, p.heading_path, p.text, p.lead) for p in suite.parts])
-        return {task.id: _score(suite, task, index, vectors, embedder) for task in suite.tasks}
+        return {one.id: _score(suite, one, index, vectors, embedder) for one in suite.questions}
 
 
 def _score(
     suite: Suite,
-    task: Task,
+    asked: Asked,
     index: Lexical,
     vectors: np.ndarray[tuple[int, int], np.dtype[np.float32]],
     embedder: Embedder,
 ) -> dict[str, float]:
-    ranked = rank(suite.parts, task.text, index, vectors @ embedder.embed([task.text])[0])
-    if any(task.relevant.values()):
-        chosen = excerpts(task.text, ranked, embedder, index, limit=TOP)
+    ranked = rank(suite.parts, asked.text, index, vectors @ embedder.embed([asked.text])[0])
+    if any(asked.relevant.values()):
+        chosen = excerpts(asked.text, ranked, embedder, index, limit=TOP)
         ranges: Ranges = [(ranked[e.passage].document, e.byte_start, e.byte_end) for e in chosen]
-        found, union = span_overlap(ranges, task.relevant)
+        found, union = span_overlap(ranges, asked.relevant)
         return {f"span_recall@{TOP}": found, f"span_iou@{TOP}": union}
     documents = list(dict.fromkeys(one.document for one in ranked))
     return {
-        "ndcg@10": ndcg(documents, task.relevant, 10),
-        "recall@5": recall(documents, task.relevant, 5),
-        "recall@10": recall(documents, task.relevant, 10),
+        "ndcg@10": ndcg(documents, asked.relevant, 10),
+        "recall@5": recall(documents, asked.relevant, 5),
+        "recall@10": recall(documents, asked.relevant, 10),
     }
 
 
@@ -154,7 +161,7 @@ def rank(
     parts: Sequence[Part], query: str, index: Lexical, cosines: np.ndarray[tuple[int], np.dtype[np.float32]]
 ) -> list[Found]:
     """The best of both engines, fused, best first."""
-    scores = index.search(analyse(query), tenants=["suite"], limit=DEPTH)
+    scores = index.search(analyse(query), tenants=[TENANT], limit=DEPTH)
     nearest = np.argpartition(-cosines, min(DEPTH, len(cosines) - 1))[:DEPTH]
     numbers = sorted({*map(int, scores), *(int(number) for number in nearest)})
     fused = fuse([scores.get(str(n), 0.0) for n in numbers], [float(cosines[n]) for n in numbers])
@@ -164,14 +171,16 @@ def rank(
     ]
 
 
-def _entry(number: int, part: Part) -> Entry:
-    head = " ".join((part.title, *part.heading_path))
-    return Entry("suite", str(number), head, f"{part.lead} {part.text}", None, None, EPOCH, None)
+def entries(suite: Suite) -> Iterator[Entry]:
+    """Named by the number of their part; of one tenant."""
+    for number, part in enumerate(suite.parts):
+        head = " ".join((part.title, *part.heading_path))
+        yield Entry(TENANT, str(number), head, f"{part.lead} {part.text}", None, None, EPOCH, None)
 
 
-def _parts(document: str, title: str, text: str) -> Iterator[Part]:
+def split_parts(document: str, title: str, text: str) -> Iterator[Part]:
     for chunk in split(text, title=title, kind="manual"):
-        yield Part(document, title, chunk.heading_path, chunk.lead, chunk.text, chunk.byte_start)
+        yield Part(document, title, chunk.heading_path, chunk.lead, chunk.text, chunk.byte_start, chunk.byte_end)
 
 
 def _lines(path: Path) -> list[dict[str, str]]:

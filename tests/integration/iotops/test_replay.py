@@ -1,5 +1,6 @@
 """Dropped and made again from bronze: the same content, by hashes of its rows."""
 
+import random
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,21 @@ from lakehouse.warehouse import build_warehouse
 from rag.indexing import build_index, promote
 
 DAY = timedelta(days=1)
+WORDS = [
+    "pump",
+    "valve",
+    "filter",
+    "bar",
+    "hour",
+    "rinse",
+    "water",
+    "gauge",
+    "bolt",
+    "alarm",
+    "sensor",
+    "motor",
+    "leak",
+]
 
 
 @pytest.fixture
@@ -41,8 +57,24 @@ def write(folder: Path, day: int) -> None:
     text = "\n".join(["device_id,metric,ts,value,firmware", *rows, *corrected])
     (folder / "telemetry" / f"{day}.csv").write_text(text + "\n")
     (folder / "documents" / "pump.md").write_text(f"# Pump\n\nIt holds {day + 5} bar.\n")
+    draw = random.Random(day)  # noqa: S311
+    for page in range(20):
+        text = "\n\n".join(f"## {draw.choice(WORDS)} {part}\n\n{sentence(draw)}" for part in range(3))
+        (folder / "documents" / f"page-{day}-{page}.md").write_text(f"# Page {page}\n\n{text}\n")
     message = f'{{"channel": "ops", "message_id": "{day}", "ts": "2026-10-01T0{day}:00:00Z", "text": "Leak {day}"}}'
     (folder / "chats" / f"{day}.jsonl").write_text(message + "\n")
+
+
+def sentence(draw: random.Random) -> str:
+    return f"{' '.join(draw.choices(WORDS, k=12))} {draw.randrange(90)}."
+
+
+def first_ten(app: App, now: datetime) -> list[list[tuple[str, int]]]:
+    """Of 200 questions."""
+    draw = random.Random(9)  # noqa: S311
+    questions = [" ".join(draw.choices(WORDS, k=4)) for _ in range(200)]
+    found = [app.copilot.search(question, tenant_id="default", limit=10, now=now) for question in questions]
+    return [[(hit.document_id, hit.byte_start) for hit in hits] for hits in found]
 
 
 def build(app: App) -> None:
@@ -52,7 +84,10 @@ def build(app: App) -> None:
 def test_a_rebuild_gives_the_same_content_and_the_same_index(built: App, now: datetime) -> None:
     maintain(built.bronze, kept_hours=0)
     build(built)  # takes note of the versions that maintenance made
+    found = first_ten(built, now)
     done = rebuild(built, now=now, say=lambda _: None)
+    assert first_ten(App(built.settings), now) == found
+    assert min(map(len, found)) == 10
     assert done.to_json()["same"] is True
     assert done.before == done.after
     assert len(done.after.tables) > 10
