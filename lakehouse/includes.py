@@ -14,6 +14,7 @@ from lakehouse.sources.documents import LONGEST_TITLE, media_type
 # Without one of these a page includes nothing, and its lines need not be read.
 SIGNS: Final = ("8<-", "{!", "include", "INCLUDE", "readfile", "<<<")
 SIGNS_IN_BYTES: Final = tuple(sign.encode() for sign in SIGNS)
+INCLUDING: Final = frozenset({"text/markdown", "text/plain"})
 # Where dialects keep snippets, below the page's own folder or one above it.
 FOLDERS: Final = ("", "_includes", "includes", "snippets", ".snippets", "docs", "docs_src")
 MOST_INCLUDES: Final = 100

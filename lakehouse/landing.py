@@ -1,5 +1,6 @@
 """Bronze → landing: rows of new Delta versions go to Postgres together with the watermark, one transaction a table."""
 
+import json
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from lakehouse.copying import copy_rows, copying, encode
 from lakehouse.database import Connection, connect, public_name
 from lakehouse.errors import DatabaseUnavailable, Refused, StepFailed
 from lakehouse.horizon import read_horizon, take_over
+from lakehouse.includes import INCLUDING, read_includes
 from lakehouse.objects import ObjectStore
 
 READINGS: Final = TABLES["telemetry"].append(VERSION)
@@ -238,7 +240,18 @@ def _as_landed(table: str, chunks: Iterator[pa.Table], objects: ObjectStore) -> 
             yield chunk
             continue
         for part in _parts(chunk):
-            yield part.append_column("text", pa.array(_texts(part.to_pylist(), objects), pa.string()))
+            rows = part.to_pylist()
+            texts = _texts(rows, objects)
+            included = [_includes(row, text) for row, text in zip(rows, texts, strict=True)]
+            with_text = part.append_column("text", pa.array(texts, pa.string()))
+            yield with_text.append_column("includes", pa.array(included, pa.string()))
+
+
+def _includes(row: dict[str, Any], text: str) -> str | None:
+    if row["media_type"] not in INCLUDING:
+        return None
+    found = read_includes(row["path"], text)
+    return json.dumps([asdict(include) for include in found], ensure_ascii=False) if found else None
 
 
 def _chunks(rows: pa.RecordBatchReader) -> Iterator[pa.Table]:

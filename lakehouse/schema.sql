@@ -147,6 +147,9 @@ create table if not exists landing.documents (
     bronze_version bigint not null,
     text           text not null
 );
+-- Of each file that the page includes, where it may lie and the headings above the directive. Null: none, or landed by a
+-- release that did not look.
+alter table landing.documents add column if not exists includes json;
 
 -- Gold is what is served; dbt builds a candidate beside it, and promotion moves that in. The partitions of both lie in a
 -- schema of their own, as they are handed over from one to the other.

@@ -12,7 +12,8 @@ Key = tuple[str, str]  # tenant and document
 ROW_MD5: Final = """
 md5(row(
     tenant_id, document_id, kind, title, object_sha256, byte_start, byte_end, product, version_from, version_to,
-    valid_from at time zone 'UTC', valid_to at time zone 'UTC', recorded_at at time zone 'UTC', classification, url
+    valid_from at time zone 'UTC', valid_to at time zone 'UTC', recorded_at at time zone 'UTC', classification, url,
+    path, included_in
 )::text)
 """.strip()
 

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import datetime
-from typing import Final, LiteralString
+from typing import Any, Final, LiteralString
 
 from pgvector import HalfVector
 from psycopg.rows import class_row, tuple_row
@@ -16,7 +16,8 @@ from rag.changes import ROW_MD5, Key
 from rag.checksums import Total, checksum, digest, sum_of
 from rag.context import release_key, version_key
 from rag.embedder import Embedder
-from rag.splitter import embedding_text, split
+from rag.places import Place, places_of, telling_name
+from rag.splitter import Chunk, embedding_text, split
 
 # Chunks that are in memory with their texts and vectors at once: 2,000 are about 6 MB.
 BATCH: Final = 2000
@@ -25,7 +26,7 @@ Progress = Callable[[int, int], None]  # documents and chunks done
 DOCUMENTS: Final = f"""
 select
     tenant_id, document_id, kind, title, text, object_sha256, byte_start, byte_end, product, version_from, version_to,
-    valid_from, valid_to, recorded_at, classification, url, {ROW_MD5}::uuid as row_md5
+    valid_from, valid_to, recorded_at, classification, url, path, included_in, {ROW_MD5}::uuid as row_md5
 from gold.documents
 where %(all)s or (tenant_id, document_id) in (select * from unnest(%(tenants)s::text[], %(documents)s::text[]))
 order by tenant_id collate "C", document_id collate "C"
@@ -47,7 +48,7 @@ COLUMNS: Final[dict[LiteralString, LiteralString]] = {
     "kind": "text", "title": "text", "heading_path": "text[]", "lead": "text", "text": "text", "object_sha256": "text",
     "byte_start": "int8", "byte_end": "int8", "product": "text", "version_from": "text", "version_to": "text",
     "version_key": "int8[]", "release_key": "text", "valid_from": "timestamptz", "valid_to": "timestamptz",
-    "recorded_at": "timestamptz", "classification": "text", "url": "text", "embedding": "halfvec",
+    "recorded_at": "timestamptz", "classification": "text", "url": "text", "name": "text", "embedding": "halfvec",
 }  # fmt: skip
 DOCUMENT_COLUMNS: Final[dict[LiteralString, LiteralString]] = {
     "family": "text", "added": "int8", "tenant_id": "text", "document_id": "text", "row_md5": "uuid", "chunks": "int4",
@@ -72,6 +73,8 @@ class Document:
     recorded_at: datetime
     classification: str
     url: str | None
+    path: str | None
+    included_in: list[dict[str, Any]] | None
     row_md5: uuid.UUID
 
 
@@ -101,6 +104,7 @@ class Row:
     recorded_at: datetime
     classification: str
     url: str | None
+    name: str
 
 
 @dataclass(frozen=True)
@@ -191,13 +195,21 @@ def _batches(gold: Connection, added: Sequence[Key] | None) -> Iterator[list[tup
 def _rows(d: Document) -> Iterator[Row]:
     key = None if d.product is None else release_key(d.tenant_id, d.product, d.kind, d.version_from)
     numbers = [number for number in version_key(d.version_from or "") if number < 1 << 63]
-    for chunk in split(d.text, title=d.title, kind=d.kind, byte_start=d.byte_start):
+    name = telling_name(d.path, d.kind, d.title, d.text)
+    for ordinal, (place, chunk) in enumerate(_chunks(d)):
         yield Row(
-            d.tenant_id, f"{d.document_id}.{chunk.ordinal}", d.document_id, chunk.ordinal, d.kind, d.title,
-            list(chunk.heading_path), chunk.lead, chunk.text, d.object_sha256, chunk.byte_start, chunk.byte_end,
-            d.product, d.version_from, d.version_to, numbers, key,
-            d.valid_from, d.valid_to, d.recorded_at, d.classification, d.url,
+            d.tenant_id, f"{d.document_id}.{ordinal}", d.document_id, ordinal, d.kind, place.title,
+            [*place.heading_path, *chunk.heading_path], chunk.lead, chunk.text, d.object_sha256, chunk.byte_start,
+            chunk.byte_end, d.product, d.version_from, d.version_to, numbers, key,
+            d.valid_from, d.valid_to, d.recorded_at, d.classification, d.url, name,
         )  # fmt: skip
+
+
+def _chunks(d: Document) -> Iterator[tuple[Place, Chunk]]:
+    """Once for each place where a page includes it, the bytes each time being its own; else once, as it stands."""
+    for place in places_of(d.title, d.included_in):
+        for chunk in split(d.text, title=place.describe(), kind=d.kind, byte_start=d.byte_start):
+            yield place, chunk
 
 
 def _vectors(cache: Connection, embedder: Embedder, texts: Sequence[str]) -> tuple[list[HalfVector], int]:

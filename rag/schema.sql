@@ -92,6 +92,8 @@ create table if not exists search.chunks (
     url            text,
     primary key (family, tenant_id, chunk_id, added)
 ) partition by list (family);
+-- What its file is called, where neither title nor text says it.
+alter table search.chunks add column if not exists name text not null default '';
 alter table search.chunks alter column embedding set storage plain; -- out of line, an exact scan would take twice as long
 
 -- How many rows a tenant has of each release ('' for none): whether a question scans them or searches their graph.

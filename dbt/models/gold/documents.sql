@@ -11,7 +11,7 @@
 {% set served = published() %}
 {% set stated = [
     'kind', 'title', 'byte_start', 'byte_end', 'product', 'version_from', 'version_to', 'valid_from', 'valid_to',
-    'recorded_at', 'superseded_by', 'classification', 'url'
+    'recorded_at', 'superseded_by', 'classification', 'url', 'path', 'included_in'
 ] %}
 
 with versioned as (
@@ -80,7 +80,9 @@ select
     changed.recorded_at,
     changed.superseded_by,
     changed.classification,
-    changed.url
+    changed.url,
+    changed.path,
+    changed.included_in
 from changed
 left join texts
     on texts.tenant_id = changed.tenant_id

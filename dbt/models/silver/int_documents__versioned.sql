@@ -79,10 +79,42 @@ superseded as (
 
 ),
 
+-- A snippet says nothing of its own release where those who include it say it: it is then of their kind as well.
 versions as (
 
-    select * from superseded
-    where not deleted
+    select
+        superseded.tenant_id,
+        superseded.source,
+        superseded.path,
+        superseded.document_id,
+        case when takes.release is null then superseded.kind else takes.release ->> 0 end as kind,
+        superseded.title,
+        superseded.object_sha256,
+        superseded.byte_start,
+        superseded.byte_end,
+        coalesce(superseded.product, takes.release ->> 1) as product,
+        coalesce(superseded.version_from, takes.release ->> 2) as version_from,
+        coalesce(superseded.version_to, takes.release ->> 3) as version_to,
+        superseded.valid_from,
+        superseded.valid_to,
+        superseded.recorded_at,
+        superseded.superseded_by,
+        superseded.classification,
+        superseded.url,
+        included.included_in
+    from superseded
+    left join {{ ref('int_documents__included') }} as included
+        on included.tenant_id = superseded.tenant_id
+        and included.source = superseded.source
+        and included.path = superseded.path
+    left join lateral (
+        select included.release
+        where included.release ->> 1 is not null
+            and (superseded.product is null or superseded.version_from is null)
+            and coalesce(superseded.product, included.release ->> 1) = included.release ->> 1
+            and (superseded.version_from is null or superseded.version_from = included.release ->> 2)
+    ) as takes on true
+    where not superseded.deleted
 
 ),
 
@@ -143,7 +175,9 @@ ranged as (
         versions.recorded_at,
         versions.superseded_by,
         versions.classification,
-        versions.url
+        versions.url,
+        versions.path,
+        versions.included_in
     from versions
     left join ranges
         on ranges.tenant_id = versions.tenant_id
@@ -172,7 +206,9 @@ insights as (
         recorded_at,
         null as superseded_by,
         'internal' as classification,
-        null as url
+        null as url,
+        null as path,
+        null::jsonb as included_in
     from {{ ref('int_insights__written') }}
 
 )

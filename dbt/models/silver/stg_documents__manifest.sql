@@ -22,6 +22,7 @@ renamed as (
         valid_from,
         classification,
         url,
+        includes::jsonb as includes,
         deleted,
         bronze_version,
         recorded_at

@@ -311,6 +311,42 @@ class TestWhatIsRead:
             "documents", read=3, landed=3, ignored=2
         )
 
+    def test_a_hidden_document_is_read_for_as_long_as_a_page_includes_it(
+        self, bronze: Bronze, folder: Path, now: datetime
+    ) -> None:
+        page = write(folder / "guide" / "limits.md", '# Limits\n\n--8<-- ".snippets/limits.md"\n')
+        write(folder / ".snippets" / "limits.md", "At most 7 bar.\n\n{% include deeper.md %}\n")
+        write(folder / ".snippets" / "_includes" / "deeper.md", "Never more.\n")
+        write(folder / ".snippets" / "other.md", "Nobody includes it.\n")
+        assert ingest_documents(bronze, "acme", folder, now=now).landed == 6
+        held = {row["path"]: text_of(bronze, row) for row in rows(bronze)}
+        assert held[".snippets/limits.md"].startswith("At most 7 bar.")
+        assert held[".snippets/_includes/deeper.md"] == "Never more.\n"
+        assert ".snippets/other.md" not in held
+        page.write_text("# Limits\n\nNone.\n")
+        summary = ingest_documents(bronze, "acme", folder, now=now + timedelta(1))
+        assert (summary.landed, summary.deleted) == (1, 2)
+        gone = {row["path"] for row in rows(bronze) if row["deleted"]}
+        assert gone == {".snippets/limits.md", ".snippets/_includes/deeper.md"}
+
+    @pytest.mark.parametrize(
+        "name", [".git/notes.md", ".venv/lib/readme.md", ".github/node_modules/a.md", ".env", ".hidden/picture.png"]
+    )
+    def test_what_is_nobodys_page_is_not_read_although_one_names_it(
+        self, bronze: Bronze, folder: Path, now: datetime, name: str
+    ) -> None:
+        write(folder / name, "x")
+        write(folder / "page.md", f'--8<-- "{name}"\n')
+        assert ingest_documents(bronze, "acme", folder, now=now).landed == 4
+
+    def test_a_hidden_link_that_leaves_the_folder_is_not_followed(
+        self, bronze: Bronze, folder: Path, tmp_path: Path, now: datetime
+    ) -> None:
+        write(tmp_path / "secrets" / "key.md", "secret")
+        (folder / ".snippets").symlink_to(tmp_path / "secrets")
+        write(folder / "page.md", '--8<-- "key.md"\n\n{!../secrets/key.md!}\n')
+        assert ingest_documents(bronze, "acme", folder, now=now).landed == 4
+
     def test_a_file_of_another_type_that_is_named_is_refused(self, bronze: Bronze, folder: Path, now: datetime) -> None:
         summary = ingest_documents(bronze, "acme", write(folder / "data.json", "{}"), now=now)
         assert summary.reasons == {"unsupported_type": 1}

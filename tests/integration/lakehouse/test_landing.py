@@ -178,6 +178,18 @@ def test_the_text_of_a_document_is_the_stated_range_of_its_object(
     ]
 
 
+def test_what_a_page_includes_lands_with_it(database_url: str, bronze: Bronze, objects: CountingStore) -> None:
+    sha256 = objects.put("default", b'# Pump\n\n--8<-- "limits.md"\n')
+    append(bronze, "documents", document("docs/a.md", sha256), document("docs/b.md", objects.put("default", b"None.")))
+
+    land(database_url, bronze)
+
+    (with_one,), (without,) = select(database_url, "select includes from landing.documents order by path")
+    assert [include["heading_path"] for include in with_one] == [["Pump"]]
+    assert with_one[0]["candidates"][:2] == ["docs/limits.md", "docs/_includes/limits.md"]
+    assert without is None
+
+
 def test_each_object_is_read_once_however_many_documents_share_it(
     database_url: str, bronze: Bronze, objects: CountingStore
 ) -> None:

@@ -18,7 +18,7 @@ create table gold.documents (
     tenant_id text not null, document_id text not null, kind text not null, title text not null, text text not null,
     object_sha256 text not null, byte_start bigint not null, byte_end bigint not null, product text, version_from text,
     version_to text, valid_from timestamptz not null, valid_to timestamptz, recorded_at timestamptz not null,
-    superseded_by text, classification text not null, url text
+    superseded_by text, classification text not null, url text, path text, included_in jsonb
 );
 """
 
