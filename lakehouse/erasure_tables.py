@@ -39,6 +39,26 @@ from (select distinct * from line) as line
 cross join generate_series(1, (select count(*) from line)) as ordinal
 """
 
+# What the document may include, in any of its versions, and what that includes: gold and the index tell it under the
+# document's title and headings.
+INCLUDED: Final = """
+with recursive told as (
+    select %(path)s::text as path
+    union
+    select candidate.path
+    from told
+    join landing.documents as d using (path)
+    cross join json_array_elements(d.includes) as include
+    cross join json_array_elements_text(include -> 'candidates') as candidate (path)
+    where d.tenant_id = %(tenant_id)s and d.source = %(source)s and d.includes is not null
+)
+
+select path from told
+where path <> %(path)s and path in (
+    select path from landing.documents where tenant_id = %(tenant_id)s and source = %(source)s
+)
+"""
+
 FIND: Final = """
 select distinct d.source, d.path
 from landing.documents as d
@@ -152,8 +172,8 @@ def tables_of(connection: Connection, schemas: Sequence[str]) -> list[tuple[str,
 
 
 def document_ids(connection: Connection, plan: Plan) -> set[str]:
-    """All that the versions which go may have, in gold, in any index and in answers."""
-    doomed = {plan.target.path}
+    """All that the versions which go may have, in gold, in any index and in answers; and those of what they include."""
+    doomed = {plan.target.path} | _included(connection, plan)
     return {
         document_id
         for path, sha256, document_id in _ids(connection, plan)
@@ -182,7 +202,8 @@ def erase_tables(connection: Connection, plan: Plan) -> dict[str, int]:
     said = {
         **vars(target),
         "paths": sorted(plan.paths | {f"{channel}/{thread}" for channel, thread in plan.retold}),
-        # Of a line that loses a version, the others get new ids: dbt writes all of them again.
+        # Of a line that loses a version, the others get new ids: dbt writes all of them again. So it does with what
+        # the document includes, which then stands elsewhere.
         "lines": sorted({document_id for _, _, document_id in _ids(connection, plan)}),
         "copies": [path for path, _ in sorted(plan.copies)],
         "copied": [sha256 for _, sha256 in sorted(plan.copies)],
@@ -223,8 +244,12 @@ def was_erased(connection: Connection, target: Target) -> bool:
 
 
 def _ids(connection: Connection, plan: Plan) -> list[tuple[str, str, str]]:
-    said = {**vars(plan.target), "paths": sorted(plan.paths)}
+    said = {**vars(plan.target), "paths": sorted(plan.paths | _included(connection, plan))}
     return [(str(path), str(sha), str(one)) for path, sha, one in connection.execute(IDS, said).fetchall()]
+
+
+def _included(connection: Connection, plan: Plan) -> set[str]:
+    return {str(path) for (path,) in connection.execute(INCLUDED, vars(plan.target)).fetchall()}
 
 
 def _of_tenant(schema: str, name: str) -> Composed:

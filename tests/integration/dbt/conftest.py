@@ -150,10 +150,12 @@ def messages() -> list[dict[str, Any]]:
 
 
 def documents(bronze: Bronze) -> list[dict[str, Any]]:
+    """Two pages of two releases, and what the first page of both includes."""
     rows = []
     for version in ("9.1", "10.0"):
         for page in ("start", "care"):
-            text = f"# {page} {version}".encode()
+            include = '\n\n--8<-- ".snippets/limits.md"' if page == "start" else ""
+            text = f"# {page} {version}{include}".encode()
             sha256 = bronze.objects.put("acme", text)
             rows.append(
                 {
@@ -175,7 +177,10 @@ def documents(bronze: Bronze) -> list[dict[str, Any]]:
                     "recorded_at": RECORDED,
                 }
             )
-    return rows
+    text = b"At most 7 bar."
+    sha256 = bronze.objects.put("acme", text)
+    unversioned = {"path": ".snippets/limits.md", "title": "limits", "product": None, "version_from": None}
+    return [*rows, rows[0] | unversioned | {"object_sha256": sha256, "raw_sha256": sha256, "byte_end": len(text)}]
 
 
 def corrections(bronze: Bronze) -> Rows:
@@ -183,14 +188,15 @@ def corrections(bronze: Bronze) -> Rows:
     later = {"recorded_at": RECORDED + timedelta(days=1)}
     reading = next(row for row in readings() if row["device_id"] == "pump-2")
     message = messages()[1]
-    start, care = (page for page in documents(bronze) if page["version_from"] == "9.1")
-    text = b"# start 9.1, corrected"
+    start, care, *_, limits = (page for page in documents(bronze) if page["version_from"] != "10.0")
+    text, lower = b"# start 9.1, corrected", b"At most 6 bar."
     return {
         "telemetry": [reading | later | {"value": -5.0, "object_sha256": "x" * 64}],
         "messages": [message | later | {"deleted": True}],
         "documents": [
             start | later | {"object_sha256": bronze.objects.put("acme", text), "byte_end": len(text)},
             care | later | {"deleted": True},
+            limits | later | {"object_sha256": bronze.objects.put("acme", lower), "byte_end": len(lower)},
         ],
     }
 

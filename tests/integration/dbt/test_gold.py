@@ -94,7 +94,7 @@ def test_a_new_text_ends_the_former_and_a_deletion_ends_the_page(warehouse: Any)
     a_day_later = RECORDED + timedelta(days=1)
     assert pages == [
         ("# care 9.1", a_day_later, None),
-        ("# start 9.1", a_day_later, "# start 9.1, corrected"),
+        ('# start 9.1\n\n--8<-- ".snippets/limits.md"', a_day_later, "# start 9.1, corrected"),
         ("# start 9.1, corrected", None, None),
     ]
 
@@ -155,14 +155,24 @@ def test_documents_have_the_columns_of_their_contract_in_order(warehouse: Any) -
     assert columns == [
         (
             "tenant_id document_id kind title text object_sha256 byte_start byte_end product version_from version_to "
-            "valid_from valid_to recorded_at superseded_by classification url",
+            "valid_from valid_to recorded_at superseded_by classification url path included_in",
         )
     ]
 
 
+def test_a_snippet_is_where_the_pages_say_it_that_still_do(warehouse: Any) -> None:
+    """Page 9.1 said it too until its correction a day later, which also corrected the snippet."""
+    places = warehouse.rows(
+        "select text, product, version_from, included_in from gold.documents where path = '.snippets/limits.md' "
+        "order by recorded_at"
+    )
+    page = [{"page": "10.0/start.md", "title": "start", "heading_path": ["start 10.0"]}]
+    assert places == [("At most 7 bar.", "P-200", "10.0", page), ("At most 6 bar.", "P-200", "10.0", page)]
+
+
 def test_the_pages_of_a_release_are_valid_until_the_next_higher_one(warehouse: Any) -> None:
     ranges = warehouse.rows(
-        "select distinct version_from, version_to, text like '# %' from gold.documents where kind = 'manual' "
+        "select distinct version_from, version_to, text ~ '^(# |At most)' from gold.documents where kind = 'manual' "
         "order by 1 desc"
     )
     assert ranges == [("9.1", "10.0", True), ("10.0", None, True)]

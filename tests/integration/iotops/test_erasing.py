@@ -190,7 +190,9 @@ def write(folder: Path, tenant_id: str) -> None:
     (folder / "documents" / "valve.html").write_text(page)
     words = " ".join(f"part {number} of it weighs {number * 7} grams." for number in range(400))
     manual = f"# {MANUAL['title']}\n\nThe zqtitle vessel {MANUAL['text']} holds 9 bar.\n\n## Parts\n\n"
-    manual += f"{words} {MANUAL['large']}\n"
+    manual += f'{words} {MANUAL["large"]}\n\n--8<-- "parts/oil.md"\n'
+    (folder / "documents" / "parts").mkdir()
+    (folder / "documents" / "parts" / "oil.md").write_text("It takes 5 litres of oil.\n")
     (folder / "documents" / f"{MANUAL['path']}.md").write_text(manual)
     export(
         folder / "chats" / "first.zip",
@@ -254,6 +256,8 @@ def test_the_search_finds_what_was_planted_wherever_it_is_kept(world: World) -> 
         assert where in kept[CHAT["text"]], where
     for needle in (MANUAL["path"], CHAT["text"], TENANT["device"]):
         assert ".parquet" in kept[needle]
+    for where in ("gold.documents", "silver.int_documents__versioned", "landing.documents", "search.chunks_"):
+        assert where in kept[MANUAL["title"]], where
     for where in ("gold.fct_incident_events", "gold.dim_participants", "gold.fct_insight_facts", "search.chunks_"):
         assert where in kept[CHAT["participant"]], where
     assert "acme/objects/" in kept[CHAT["participant"]]
@@ -304,16 +308,16 @@ def test_what_went_and_what_is_left_to_do_is_told(world: World) -> None:
     document, thread = world.erased["document"], world.erased["thread"]
     assert (document.rows["bronze.documents"], document.rows["bronze.quarantine"]) == (2, 1)
     assert sorted(document.objects.values()) == ["refused bytes", "text or raw file", "text or raw file"]
-    # What gold tells of an incident is another text without the message; and of a firmware, when the days that it has
-    # run are counted up to what the other tenant sent last.
-    assert (document.embedded, thread.embedded, world.erased["tenant"].embedded) == (0, 1, 1)
+    # What the document included stands by itself now. What gold tells of an incident is another text without the
+    # message; and of a firmware, when the days that it has run are counted up to what the other tenant sent last.
+    assert (document.embedded, thread.embedded, world.erased["tenant"].embedded) == (1, 1, 1)
     assert "clear 'ops/1759500000.000100'" in thread.describe()
     assert world.erased["tenant"].to_json()["files"]["files of the write-ahead log removed"] > 0
 
 
 def test_an_origin_that_still_has_the_document_does_not_bring_it_back(world: World) -> None:
     assert world.again is not None
-    assert (world.again.erased, world.again.landed, world.again.unchanged) == (1, 0, 2)
+    assert (world.again.erased, world.again.landed, world.again.unchanged) == (1, 0, 3)
     assert "1 erased" in world.again.describe()
 
 

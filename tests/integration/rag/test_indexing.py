@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from lakehouse import database
 from lakehouse.database import Connection
@@ -87,6 +88,61 @@ def test_every_chunk_is_the_bytes_of_its_object(gold: Connection, build: Build, 
     ]
 
 
+def place(page: str, *headings: str) -> dict[str, Any]:
+    return {"page": f"{page}.md", "title": page, "heading_path": list(headings)}
+
+
+def test_a_snippet_is_indexed_at_each_of_its_places_by_its_own_bytes(
+    gold: Connection, build: Build, add_document: AddDocument
+) -> None:
+    places = [place("Pump", "Pump", "Care"), place("Valve", "Valve"), place("Pump", "Pump", "Care")]
+    document = add_document("filter", TEXT, path=".snippets/filter.md", included_in=Jsonb(places))
+    built = build()
+    stored = gold.execute(
+        "select chunk_id, ordinal, title, heading_path, text, byte_start, byte_end from search.chunks order by ordinal"
+    ).fetchall()
+    assert [row[:4] for row in stored] == [
+        (f"{document}.0", 0, "Pump", ["Pump", "Care", "Filter"]),
+        (f"{document}.1", 1, "Pump", ["Pump", "Care", "Pressure"]),
+        (f"{document}.2", 2, "Valve", ["Valve", "Filter"]),
+        (f"{document}.3", 3, "Valve", ["Valve", "Pressure"]),
+    ]
+    assert all(TEXT.encode()[start:end].decode() == text for *_, text, start, end in stored)
+    assert (built.version.documents, built.version.chunks) == (1, 4)
+
+
+def test_a_snippet_that_changes_is_embedded_again_and_its_pages_are_not(
+    gold: Connection, build: Build, add_document: AddDocument
+) -> None:
+    add_document("Pump", "The pump stands on the floor.", path="pump.md")
+    snippet = add_document(
+        "limits", "At most 7 bar.", path=".snippets/limits.md", included_in=Jsonb([place("Pump", "Limits")])
+    )
+    assert build().embedded == 2
+    text = "At most 6 bar."
+    gold.execute(
+        "update gold.documents set text = %s, object_sha256 = %s where document_id = %s", (text, text, snippet)
+    )
+    built = build()
+    assert (built.embedded, built.reused) == (1, 1)
+    gold.execute("update gold.documents set included_in = null where document_id = %s", (snippet,))
+    assert build().embedded == 1  # now it stands by itself, under its own title
+    said = "select title, heading_path from search.chunks where removed is null and text = %s"
+    assert gold.execute(said, (text,)).fetchall() == [("limits", [])]
+
+
+def test_what_a_file_is_called_is_kept_where_the_document_does_not_say_it(
+    gold: Connection, build: Build, add_document: AddDocument
+) -> None:
+    add_document("Motor stalls", "Let it cool.", path="faults/QX_7781.md")
+    add_document("Filter", "QX_7782 is the filter's code.", path="faults/QX_7782.md")
+    build()
+    assert gold.execute("select title, name from search.chunks order by title").fetchall() == [
+        ("Filter", ""),
+        ("Motor stalls", "QX_7781"),
+    ]
+
+
 def test_documents_of_no_product_have_no_release_key(gold: Connection, promoted: Built) -> None:
     assert gold.execute("select distinct release_key from search.chunks").fetchall() == [(None,)]
 
@@ -113,7 +169,15 @@ def test_a_new_document_makes_a_new_version_and_only_its_text_is_embedded(
 
 @pytest.mark.parametrize(
     "change",
-    ["valid_to = now()", "version_to = '3'", "classification = 'secret'", "product = 'P-300'", "title = 'other'"],
+    [
+        "valid_to = now()",
+        "version_to = '3'",
+        "classification = 'secret'",
+        "product = 'P-300'",
+        "title = 'other'",
+        "path = 'other'",
+        "included_in = '[]'",
+    ],
 )
 def test_whatever_a_chunk_shows_is_part_of_the_id(promoted: Built, build: Build, gold: Connection, change: str) -> None:
     gold.execute(f"update gold.documents set {change}")
