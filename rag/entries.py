@@ -26,7 +26,7 @@ select
     bucket,
     tenant_id,
     chunk_id,
-    concat_ws(' ', title, array_to_string(heading_path, ' ')) as head,
+    concat_ws(' ', title, array_to_string(heading_path, ' '), name) as head,
     concat_ws(' ', lead, text) as body,
     product,
     release_key,

@@ -125,6 +125,11 @@ def test_gold_says_which_file_it_is_who_includes_it_and_of_which_release(plant: 
     assert places["docs/_includes/warranty.md"][2][0]["title"] == "Boreas fan"
 
 
+def test_a_document_is_found_by_what_its_file_is_called(plant: Plant) -> None:
+    first, *_ = plant.app.copilot.search("QX_7781", tenant_id="acme", now=plant.now)
+    assert first.title == "Motor stalls"
+
+
 @pytest.mark.long
 def test_a_changed_snippet_is_embedded_again_and_nothing_else(plant: Plant) -> None:
     plant.write(".snippets/limits.md", SNIPPET.replace("7.3", "6.9"))
