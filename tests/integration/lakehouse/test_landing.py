@@ -179,8 +179,9 @@ def test_the_text_of_a_document_is_the_stated_range_of_its_object(
 
 
 def test_what_a_page_includes_lands_with_it(database_url: str, bronze: Bronze, objects: CountingStore) -> None:
-    sha256 = objects.put("default", b'# Pump\n\n--8<-- "limits.md"\n')
-    append(bronze, "documents", document("docs/a.md", sha256), document("docs/b.md", objects.put("default", b"None.")))
+    page = b'# Pump\n\n--8<-- "limits.md"\n'
+    sha256, other = objects.put("default", page), objects.put("default", b"None.")
+    append(bronze, "documents", document("docs/a.md", sha256, byte_end=len(page)), document("docs/b.md", other))
 
     land(database_url, bronze)
 

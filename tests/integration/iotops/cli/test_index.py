@@ -24,7 +24,8 @@ select
     'The relief valve opens at 8 bar.' as text, repeat('a', 64) as object_sha256, 0::bigint as byte_start,
     32::bigint as byte_end, 'P-200' as product, '2.1' as version_from, null::text as version_to,
     %(now)s::timestamptz as valid_from, null::timestamptz as valid_to, %(now)s::timestamptz as recorded_at,
-    null::text as superseded_by, 'internal' as classification, null::text as url
+    null::text as superseded_by, 'internal' as classification, null::text as url,
+    'p-200.md' as path, null::jsonb as included_in
 """
 
 
