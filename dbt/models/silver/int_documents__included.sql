@@ -25,25 +25,31 @@ in_force as (
 
 ),
 
--- A directive means the first of its candidates that is there.
-directives as (
+-- By itself: joined to documents first, each page would be held against all of its source.
+candidates as materialized (
 
-    select distinct on (pages.tenant_id, pages.source, pages.path, include.number)
+    select
         pages.tenant_id,
         pages.source,
         pages.path as page,
         include.number,
         include.said -> 'heading_path' as heading_path,
-        included.path
+        candidate.path,
+        candidate.number as rank
     from in_force as pages
     cross join jsonb_array_elements(pages.includes) with ordinality as include (said, number)
     cross join jsonb_array_elements_text(include.said -> 'candidates') with ordinality as candidate (path, number)
-    inner join in_force as included
-        on included.tenant_id = pages.tenant_id
-        and included.source = pages.source
-        and included.path = candidate.path
     where pages.includes is not null and candidate.path <> pages.path
-    order by pages.tenant_id, pages.source, pages.path, include.number, candidate.number
+
+),
+
+-- A directive means the first of its candidates that is there.
+directives as (
+
+    select distinct on (candidates.tenant_id, candidates.source, candidates.page, candidates.number) candidates.*
+    from candidates
+    inner join in_force as included using (tenant_id, source, path)
+    order by candidates.tenant_id, candidates.source, candidates.page, candidates.number, candidates.rank
 
 ),
 
