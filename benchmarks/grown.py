@@ -46,7 +46,7 @@ FILL = """
 insert into {table} (
     family, added, tenant_id, chunk_id, kind, product, release_key, valid_to, recorded_at, embedding, document_id,
     ordinal, title, heading_path, lead, text, object_sha256, byte_start, byte_end, version_from, version_key,
-    valid_from, classification, url
+    valid_from, classification, url, name
 )
 select
     {family}, 1, t.tenant_id, d.document_id || '.' || v.id % 4, 'manual', 'P',
@@ -54,7 +54,7 @@ select
     case when v.id % 11 = 0 then now() end, now() - interval '1 day', v.embedding, d.document_id, v.id % 4,
     'Operating manual', array['Maintenance', 'Inspection'], '', x.text, d.document_id || d.document_id, 0,
     octet_length(x.text), (v.id % {releases})::text, array[v.id % {releases}],
-    now() - interval '1 day', 'internal', null
+    now() - interval '1 day', 'internal', null, ''
 from stage.vectors as v
 join stage.tenants as t on v.id >= t.first and v.id < t.after
 join stage.texts as x using (origin)

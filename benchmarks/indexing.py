@@ -32,12 +32,12 @@ create schema gold;
 create table gold.documents (
     tenant_id text, document_id text, kind text, title text, text text, object_sha256 text, byte_start bigint,
     byte_end bigint, product text, version_from text, version_to text, valid_from timestamptz, valid_to timestamptz,
-    recorded_at timestamptz, superseded_by text, classification text, url text
+    recorded_at timestamptz, superseded_by text, classification text, url text, path text, included_in jsonb
 )
 """
 INSERT = """
 insert into gold.documents
-values ('default', %s, 'manual', %s, %s, %s, 0, %s, null, null, null, %s, null, %s, null, 'public', null)
+values ('default', %s, 'manual', %s, %s, %s, 0, %s, null, null, null, %s, null, %s, null, 'public', null, null, null)
 """
 
 

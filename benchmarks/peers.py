@@ -109,7 +109,9 @@ def _haystack(path: str) -> Any:
         pipeline.connect("split.documents", "embed.documents")
         pipeline.connect("embed.documents", "write.documents")
         documents = [Document(content=text) for text in texts]
-        return int(pipeline.run({"split": {"documents": documents}})["write"]["documents_written"])
+        written = int(pipeline.run({"split": {"documents": documents}})["write"]["documents_written"])
+        pipeline.remove_component("embed")  # it goes into one pipeline only, and was loaded once
+        return written
 
     return run
 

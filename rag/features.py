@@ -110,7 +110,7 @@ def _term_weights(asked: Asked, lexical: Lexical) -> tuple[dict[str, float], flo
 
 def _coverages(c: Candidate, weights: Mapping[str, float]) -> tuple[float, float, float]:
     own, headings = set(analyse(c.words)), set(analyse(c.headings))
-    around = own | headings | set(analyse(c.hit.title))
+    around = own | headings | set(analyse(f"{c.hit.title} {c.hit.name}"))
     return _share(weights, own), _share(weights, around), _share(weights, headings)
 
 
@@ -153,7 +153,7 @@ def asks_for_event(clause: str) -> bool:
 
 
 def _lacks(c: Candidate, names: Sequence[str]) -> bool:
-    text = f"{c.hit.title} {c.headings} {c.hit.text}".lower()
+    text = f"{c.hit.title} {c.hit.name} {c.headings} {c.hit.text}".lower()
     return any(name.lower() not in text for name in names)
 
 

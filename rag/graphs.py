@@ -6,7 +6,6 @@ when an index is built, for the choice that is made for each question. See docs/
 
 import hashlib
 import logging
-import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -186,7 +185,7 @@ def breadth(size: Size, *, depth: int, is_as_of: bool) -> int:
     A search that finds too few of them goes on, which costs as much again.
     """
     through = SPARE * depth * size.chunks / max(_visible(size, is_as_of), 1)
-    return int(min(max(through, 0.6 * math.sqrt(size.chunks)), WIDEST))
+    return int(min(max(through, (size.chunks / 64) ** (2 / 3)), WIDEST))
 
 
 def _visible(size: Size, is_as_of: bool) -> int:

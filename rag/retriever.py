@@ -1,6 +1,6 @@
 """Question → passages: BM25 and vectors under one filter, fused. What an engine returns, the database filters again."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ LEXICAL_WEIGHT = 0.5
 _STORED: Final = """
     c.tenant_id, c.chunk_id, c.document_id, c.ordinal, c.kind, c.title, c.heading_path, c.lead, c.text,
     c.object_sha256, c.byte_start, c.byte_end, c.product, c.version_from, c.version_to, c.version_key,
-    c.valid_from, c.valid_to, c.recorded_at, c.classification, c.url
+    c.valid_from, c.valid_to, c.recorded_at, c.classification, c.url, c.name
 """.strip()
 
 PASSAGES: Final = f"""
@@ -69,6 +69,7 @@ class Passage:
     recorded_at: datetime
     classification: str
     url: str | None
+    name: str = field(default="", kw_only=True)  # of its file, where title and text do not say it
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,11 @@ def test_a_document_is_found_by_what_its_file_is_called(plant: Plant) -> None:
     assert first.title == "Motor stalls"
 
 
+def test_a_question_that_names_the_file_is_answered_from_it(plant: Plant) -> None:
+    answer = plant.app.copilot.ask(Question("What do I do about QX_7781?", "acme", plant.now))
+    assert "let it cool for an hour" in answer.text
+
+
 @pytest.mark.long
 def test_a_changed_snippet_is_embedded_again_and_nothing_else(plant: Plant) -> None:
     plant.write(".snippets/limits.md", SNIPPET.replace("7.3", "6.9"))
