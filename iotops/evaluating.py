@@ -45,8 +45,6 @@ def run_suite(
 
 
 def _simulator(app: App, version: str, suite: str, path: Path, now: datetime) -> Result:
-    if not path.is_file():
-        raise MissingPath(path)
     card = evaluation.evaluate(app.copilot.ask, evaluation.read_cases(path), now=now, search=searching(app))
     with database.transaction(app.database_url) as connection:
         evaluation.save(connection, version, suite, card, now)

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from lakehouse.database import Connection
-from lakehouse.errors import Misused
+from lakehouse.errors import MissingPath, Misused
 from rag import history
 from rag.answer import Answer, Context, Question, RowsCitation, SpanCitation
 
@@ -20,6 +20,7 @@ class SearchHit(Protocol):
     def text(self) -> str: ...
 
 
+Row = TypeVar("Row")
 Searching = Callable[[Question], Sequence[SearchHit]]
 SEARCHED = 5  # passages in which the evidence of a question is looked for
 
@@ -103,14 +104,21 @@ class Scorecard:
 
 def read_cases(path: Path) -> list[Case]:
     """From JSON lines as the simulator writes them. Raises Misused with the line that is not of that form."""
-    cases = []
+    return read_rows(path, _case, "question with truth")
+
+
+def read_rows(path: Path, read: Callable[[dict[str, Any]], Row], what: str) -> list[Row]:
+    """One of each JSON line. Raises MissingPath, and Misused with the line that `read` cannot take."""
+    if not path.is_file():
+        raise MissingPath(path)
+    rows = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
         if line.strip():
             try:
-                cases.append(_case(json.loads(line)))
+                rows.append(read(json.loads(line)))
             except (ValueError, KeyError, TypeError) as error:
-                raise Misused(f"{path} line {number} is no question with truth ({error!r})") from error
-    return cases
+                raise Misused(f"{path} line {number} is no {what} ({error!r})") from error
+    return rows
 
 
 def _case(row: dict[str, Any]) -> Case:

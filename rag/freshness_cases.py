@@ -1,6 +1,5 @@
 """Questions whose answer changed from one release to the next, asked plainly, of the old release, and what changed."""
 
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from lakehouse.errors import MissingPath, Misused
 from rag.answer import Answer, Context, Question, SpanCitation
+from rag.evaluation import read_rows
 
 Way = Literal["plain", "old", "changed"]
 WAYS: tuple[Way, ...] = ("plain", "old", "changed")
@@ -47,16 +46,7 @@ class Judged:
 
 def read_freshness_cases(path: Path) -> list[FreshnessCase]:
     """Raises MissingPath, and Misused with the line that is no case."""
-    if not path.is_file():
-        raise MissingPath(path)
-    cases = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        if line.strip():
-            try:
-                cases.append(_case(json.loads(line)))
-            except (ValueError, KeyError, TypeError) as error:
-                raise Misused(f"{path} line {number} is no case of freshness ({error!r})") from error
-    return cases
+    return read_rows(path, _case, "case of freshness")
 
 
 def _case(row: dict[str, str]) -> FreshnessCase:
