@@ -31,7 +31,7 @@ from lakehouse import database
 from lakehouse.bronze import TABLES, Bronze
 from lakehouse.copying import copying, encode
 from lakehouse.database import start_embedded, stop_embedded
-from lakehouse.landing import SLICE_ROWS
+from lakehouse.landing_days import SLICE_ROWS
 from lakehouse.objects import open_objects
 from lakehouse.warehouse import Built, build_warehouse
 

@@ -8,9 +8,9 @@ from tests.ledger import Ledger, Verdict, judge
 
 
 def test_killed_at_random_points_all_that_was_acknowledged_is_there_once(home_of_server: Path, broker: Broker) -> None:
-    report = run(home_of_server, broker, Plan(kills=12, events=6_000, seed=20261121))
+    report = run(home_of_server, broker, Plan(kills=12, events=10_000, seed=20261121))
     assert report.kills == {"consumer": 4, "api": 4, "postgres": 4}
-    assert report.acknowledged >= 6_000
+    assert report.acknowledged >= 10_000
     assert report.verdicts.keys() == {"bronze", "landing", "gold"}
     for place, verdict in report.verdicts.items():
         assert verdict == Verdict(frozenset(), frozenset(), frozenset()), f"{place}\n{report.describe()}"

@@ -11,7 +11,8 @@ import pytest
 from lakehouse import database
 from lakehouse.bronze import TABLES, Bronze
 from lakehouse.errors import CorruptObject, DatabaseUnavailable, ObjectStoreUnavailable, Refused, StepFailed
-from lakehouse.landing import BATCH_DOCUMENTS, land
+from lakehouse.landing import land
+from lakehouse.landing_texts import BATCH_DOCUMENTS
 from lakehouse.objects import FolderStore, object_key
 
 START = datetime(2026, 10, 1, tzinfo=UTC)
