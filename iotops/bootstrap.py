@@ -70,6 +70,11 @@ class App:
             reranker=self.reranker,
         )
 
+    def close(self) -> None:
+        """The connections that a copilot keeps: an embedded server that has clients is not stopped."""
+        if "copilot" in vars(self):
+            self.copilot.close()
+
 
 def bootstrap(settings: Settings | None = None) -> App:
     return App(settings or read_settings())

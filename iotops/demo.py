@@ -7,6 +7,7 @@ environment names: a demo must not touch anybody's data. No part of it opens a T
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -77,9 +78,9 @@ def run_demo(configured: Settings, say: Callable[[str], None], show: Callable[["
         Footprint() as footprint,
         running_database(settings) as database_url,
         Supervisor(settings.home / "logs") as supervisor,
+        closing(App(replace(settings, database_url=database_url))) as app,
     ):
         footprint.also(_postmaster(settings.home))
-        app = App(replace(settings, database_url=database_url))
         log = supervisor.log("demo-airflow")
         with dag_runs(airflow_environment(settings, database_url), log) as runs:
             simulation = simulate(settings.inbox, settings.home / "truth", seed=SEED, end=END)

@@ -150,6 +150,10 @@ class Copilot:
         with self._connections.transaction() as connection:
             return history.read_history(connection, suite=suite, limit=limit)
 
+    def close(self) -> None:
+        """Connections that are kept for the next question."""
+        self._connections.close()
+
     def ready(self) -> dict[str, str]:
         """Raises Unavailable or NotReady where a question could not be answered now."""
         with self._connections.transaction() as connection:

@@ -35,7 +35,7 @@ def building_of(family: str) -> str:
 def create(writer: Connection, family: str, *, carry: bool) -> None:
     """carry: with the rows that versions of the family have."""
     building = Identifier("search", building_of(family))
-    writer.execute(SQL("create table {} (like search.chunks including storage)").format(building))
+    writer.execute(SQL("create table {} (like search.chunks including storage including defaults)").format(building))
     if carry:
         table = Identifier("search", table_of(family))
         writer.execute(SQL(CARRY).format(building=building, table=table))

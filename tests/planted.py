@@ -532,12 +532,11 @@ PLANTS: Final = (
     ),
     Plant(
         "an index version that grew is the one that is made at once",
-        "lexical files that grew keep a text that was changed",
-        "rag/entries.py",
-        "for tenant, document in (*changes.removed, *changes.added)}",
-        "for tenant, document in {*changes.removed} ^ {*changes.added}}",
-        f"{INDEX} -k any_changes",
-        20,
-        20261122,
+        "chunks of a lexical file that grew have the lengths of others",
+        "rag/segments.py",
+        "np.concatenate([base.lengths[kept], added.lengths])[order],",
+        "np.concatenate([base.lengths[kept], added.lengths]),",
+        "tests/unit/rag/test_segments.py tests/integration/rag/test_growth.py",
+        80,
     ),
 )

@@ -6,6 +6,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
 from iotops.airflow import airflow_environment
 from iotops.bootstrap import App
 from iotops.settings import read_settings
@@ -26,6 +28,7 @@ for name in ("apply_retention", "maintain_bronze"):
 """
 
 
+@pytest.mark.long  # lakehouse/test_retention.py holds what the task calls
 def test_a_nightly_run_takes_old_days_out_of_postgres_and_older_ones_out_of_delta(
     environment: dict[str, str], tmp_path: Path
 ) -> None:

@@ -131,7 +131,7 @@ def test_a_document_is_found_by_what_its_file_is_called(plant: Plant) -> None:
 
 
 def test_a_question_that_names_the_file_is_answered_from_it(plant: Plant) -> None:
-    answer = plant.app.copilot.ask(Question("What do I do about QX_7781?", "acme", plant.now))
+    answer = plant.app.copilot.ask(Question("What do I do when the motor stalls with QX_7781?", "acme", plant.now))
     assert "let it cool for an hour" in answer.text
 
 

@@ -241,6 +241,7 @@ class TestEditsAndDeletions:
         workspace.delete("C1", ts)
         assert sync(60 * 24 * 30).deleted == 1
 
+    @pytest.mark.long  # test_to_gold.py goes the same way with pages
     def test_an_edit_and_a_deletion_reach_gold(
         self, app: App, workspace: Workspace, bronze: Bronze, sync: Sync, now: datetime, tmp_path: Path
     ) -> None:
