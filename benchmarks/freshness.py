@@ -57,7 +57,9 @@ def main() -> None:
     outcomes: list[Outcome] = []
     for path in sorted((options.data / "docs").glob(f"*/{FILE}")):
         cases = read_freshness_cases(path)
-        outcomes += of_cases(settled(options.home.resolve() / path.parent.name, path.parent, cases), path.parent.name, cases)
+        outcomes += of_cases(
+            settled(options.home.resolve() / path.parent.name, path.parent, cases), path.parent.name, cases
+        )
     for seed in options.seeds:
         outcomes += of_simulator(prepare(options.home.resolve() / f"seed-{seed}", seed), seed)
     report(outcomes, wrong=options.wrong)
