@@ -21,7 +21,7 @@ class Interval:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def mean(values: Sequence[float]) -> Interval:
+def mean(values: Sequence[float] | Array) -> Interval:
     drawn = _draws(np.asarray(values))
     return Interval(float(np.mean(values)), *_bounds(drawn))
 

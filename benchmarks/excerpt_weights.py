@@ -17,6 +17,7 @@ from benchmarks import spans, suites
 from benchmarks.spans import Ranges, Scored
 from rag.embedder import open_embedder
 from rag.excerpts import STEP, WEIGHTS, cut, grow, measure
+from rag.ranking import span_overlap
 from rag.suites import Asked
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -48,15 +49,15 @@ def main() -> None:
     weights, bias = fit(data)
     print(json.dumps(dict(zip(WEIGHTS, weights.round(2).tolist(), strict=True))), round(bias, 2))
     likelihoods = [1 / (1 + np.exp(-(sample.rows @ weights.round(2) + round(bias, 2)))) for sample in data]
-    whole = np.mean([spans.compare(found, s.question).recall for s, found in zip(data, _whole(data), strict=True)])
+    whole = np.mean([span_overlap(found, s.question.relevant)[0] for s, found in zip(data, _whole(data), strict=True)])
     print(f"STEP {STEP}; whole passages hold {whole:.4f}; GROWS, GIVEN → recall, IoU")
     tried = []
     for grows, given in product((0.004, 0.006, 0.008, 0.01, 0.015), (0.01, 0.02, 0.03, 0.04, 0.06)):
         overlaps = [
-            spans.compare(list(_chosen(sample, own, grows, given)), sample.question)
+            span_overlap(list(_chosen(sample, own, grows, given)), sample.question.relevant)
             for sample, own in zip(data, likelihoods, strict=True)
         ]
-        tried.append((np.mean([o.recall for o in overlaps]), np.mean([o.iou for o in overlaps]), grows, given))
+        tried.append((*(np.mean(column) for column in zip(*overlaps, strict=True)), grows, given))
     for recall, iou, grows, given in sorted(tried, key=lambda one: -one[1]):
         print(f"  {grows:5} {given:5}   {recall:.4f} {iou:.4f} {'kept' if recall >= LEAST else ''}")
 

@@ -6,7 +6,6 @@ cross-validation; SciFact's test questions take no part in that and are only sco
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import log2
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from benchmarks import suites
 from benchmarks.suites import Indexed
+from rag import ranking
 from rag.retriever import DEPTH, fuse
 from rag.suites import TENANT, Asked, Part, Suite, chunk_spans, runbooks, scifact
 from rag.tokens import analyse
@@ -66,23 +66,17 @@ def ranked_documents(found: Candidates, scores: Scores, parts: Sequence[Part]) -
 
 def ndcg(found: Candidates, scores: Scores, parts: Sequence[Part], depth: int = 10) -> float:
     """Of documents; where the answer is a byte range, of parts that overlap it."""
-    order = np.argsort(-scores, kind="stable")
-    if any(found.question.relevant.values()):
-        gains = [float(overlap(parts[number], found.question) > 0) for number in found.numbers[order][:depth]]
-        ideal = sum(overlap(part, found.question) > 0 for part in parts)
-    else:
-        names = ranked_documents(found, scores, parts)[:depth]
-        gains = [float(name in found.question.relevant) for name in names]
-        ideal = len(found.question.relevant)
-    best = sum(1 / log2(rank + 2) for rank in range(min(ideal, depth)))
-    return sum(gain / log2(rank + 2) for rank, gain in enumerate(gains)) / best if best else 0.0
+    if not any(found.question.relevant.values()):
+        return ranking.ndcg(ranked_documents(found, scores, parts), found.question.relevant, depth)
+    ranked = found.numbers[np.argsort(-scores, kind="stable")].tolist()
+    telling = {str(number) for number, part in enumerate(parts) if overlap(part, found.question)}
+    return ranking.ndcg([str(number) for number in ranked], telling, depth)
 
 
 def recall(found: Candidates, scores: Scores, parts: Sequence[Part], depth: int = 5) -> float:
     """Of documents; where the answer is a byte range, of its bytes in the first parts."""
     if not any(found.question.relevant.values()):
-        names = ranked_documents(found, scores, parts)[:depth]
-        return sum(name in found.question.relevant for name in names) / len(found.question.relevant)
+        return ranking.recall(ranked_documents(found, scores, parts), found.question.relevant, depth)
     order = np.argsort(-scores, kind="stable")
     wanted = sum(end - start for ranges in found.question.relevant.values() for start, end in ranges)
     return sum(overlap(parts[number], found.question) for number in found.numbers[order][:depth]) / wanted

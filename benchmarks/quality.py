@@ -13,6 +13,7 @@ from benchmarks.suites import arguments, index
 from rag import suites
 from rag.embedder import open_embedder
 from rag.lexical import HEAD_WEIGHT
+from rag.ranking import span_overlap
 from rag.retriever import LEXICAL_WEIGHT
 from rag.suites import Part
 
@@ -58,13 +59,13 @@ def chunk_spans(data: Path, work: Path) -> None:
         "plain": spans.plain(texts, suite.questions),
     }
     overlaps = {
-        name: [spans.compare(ranges, question) for ranges, question in zip(found, suite.questions, strict=True)]
+        name: [span_overlap(ranges, question.relevant) for ranges, question in zip(found, suite.questions, strict=True)]
         for name, found in arms.items()
     }
     for ours in ("excerpts", "whole passages"):
-        for label in ("recall", "iou"):
+        for place, label in enumerate(("recall", "iou")):
             goal = {"recall": "goal 0.80", "iou": "goal 3"}[label] if ours == "excerpts" else ""
-            values = {name: [float(getattr(one, label)) for one in overlaps[name]] for name in (ours, "plain")}
+            values = {name: [one[place] for one in overlaps[name]] for name in (ours, "plain")}
             _compare(f"{label}: {ours}", values[ours], "plain BM25 chunks", values["plain"], goal)
 
 

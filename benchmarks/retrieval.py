@@ -23,7 +23,7 @@ import numpy.typing as npt
 import psutil
 from psycopg.sql import SQL, Literal
 
-from benchmarks import grown, suites
+from benchmarks import confidence, grown, suites
 from lakehouse import database
 from lakehouse.database import Connection
 from rag import graphs, indexing, tenancy
@@ -79,9 +79,7 @@ class Measured:
     recalls: npt.NDArray[np.float64]
 
     def __str__(self) -> str:
-        low, high = interval(self.recalls)
-        recall = f"recall@10 {self.recalls.mean():.3f} ({low:.3f} to {high:.3f})"
-        return f"{latency(self.times)}, {self.cpu:.1f} ms of CPU, {recall}"
+        return f"{latency(self.times)}, {self.cpu:.1f} ms of CPU, recall@10 {confidence.mean(self.recalls)}"
 
 
 def main() -> None:
@@ -94,7 +92,7 @@ def main() -> None:
     options = parser.parse_args()
     embedder = open_embedder(options.work / "models")
     real = grown.read_real(options.data, options.work, embedder)
-    chosen = np.random.default_rng(0).permutation(len(real.asked))[: options.questions]
+    chosen = np.random.default_rng(0).permutation(len(real.asked))[: options.questions].tolist()
     print(
         f"{len(real.texts):,} real chunks, {len(chosen)} real questions; load {os.getloadavg()[0]:.1f} on this machine"
     )
@@ -311,13 +309,6 @@ def report(name: str, ask: Callable[[str], object], questions: list[str]) -> Non
 
 def latency(times: npt.NDArray[np.float64]) -> str:
     return f"p50 {np.median(times):.1f} ms, p95 {np.percentile(times, 95):.1f} ms"
-
-
-def interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
-    """Of the mean, 95 %, by bootstrap over the questions."""
-    draw = np.random.default_rng(0)
-    means = values[draw.integers(len(values), size=(2000, len(values)))].mean(axis=1)
-    return float(np.percentile(means, 2.5)), float(np.percentile(means, 97.5))
 
 
 if __name__ == "__main__":

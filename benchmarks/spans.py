@@ -23,12 +23,6 @@ TOP = 5
 
 
 @dataclass(frozen=True)
-class Overlap:
-    recall: float
-    iou: float
-
-
-@dataclass(frozen=True)
 class Scored:
     """A passage as `rag.excerpts` reads it."""
 
@@ -129,29 +123,3 @@ def _pieces(
             stop = end if at < 0 else at
             yield from _pieces(text, start, stop, separators[1:] if stop - start > size else separators)
             start = stop
-
-
-def compare(found: Ranges, question: Asked) -> Overlap:
-    """Characters found of those marked, and of those found or marked."""
-    common = union = marked = 0
-    for document in {name for name, _, _ in found} | set(question.relevant):
-        ours = _merged([(start, end) for name, start, end in found if name == document])
-        truth = _merged(question.relevant.get(document, []))
-        shared = sum(max(0, min(a[1], b[1]) - max(a[0], b[0])) for a in ours for b in truth)
-        common, marked = common + shared, marked + _size(truth)
-        union += _size(ours) + _size(truth) - shared
-    return Overlap(common / marked, common / union)
-
-
-def _merged(ranges: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(ranges):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
-        else:
-            merged.append((start, end))
-    return merged
-
-
-def _size(ranges: list[tuple[int, int]]) -> int:
-    return sum(end - start for start, end in ranges)

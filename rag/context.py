@@ -7,7 +7,7 @@ from lakehouse.database import Connection
 from lakehouse.tenants import readable
 from rag.answer import Context, Question
 from rag.names import Device, all_names, named
-from rag.version_order import version_key as version_key
+from rag.version_order import version_key
 from rag.windows import find_window
 
 _WORD = re.compile(r"[^\s,;?!()\"']+")

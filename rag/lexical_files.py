@@ -37,7 +37,7 @@ def bucket_of(tenant_id: str, document_id: str, count: int) -> int:
 
 def build(path: Path, entries: Iterable[Entry]) -> int:
     """Write one bucket of these entries. Returns their number."""
-    return write(path, ((number, segments.make(entries)) for number in range(1)), 1)
+    return write(path, [(0, segments.make(entries))], 1)
 
 
 def write(path: Path, buckets: Iterable[tuple[int, Segment]], count: int, base: Path | None = None) -> int:

@@ -14,10 +14,11 @@ from psycopg.sql import SQL, Identifier
 from lakehouse.database import Connection
 from rag.changes import ROW_MD5, Key
 from rag.checksums import Total, checksum, digest, sum_of
-from rag.context import release_key, version_key
+from rag.context import release_key
 from rag.embedder import Embedder
 from rag.places import Place, places_of, telling_name
 from rag.splitter import Chunk, embedding_text, split
+from rag.version_order import version_key
 
 # Chunks that are in memory with their texts and vectors at once: 2,000 are about 6 MB.
 BATCH: Final = 2000

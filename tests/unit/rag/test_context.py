@@ -1,6 +1,7 @@
 import pytest
 
-from rag.context import Release, allowed, named_product, named_versions, only_product_with, version_key
+from rag.context import Release, allowed, named_product, named_versions, only_product_with
+from rag.version_order import version_key
 
 EDGE = [Release("public", "EdgeX", "manual", version) for version in ("1.9", "2.3", "10.0")]
 NOTES = [Release("public", "EdgeX", "release_note", version) for version in ("2.3", "10.0.1")]
