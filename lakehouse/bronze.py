@@ -20,6 +20,7 @@ from lakehouse.errors import Refused
 from lakehouse.log_positions import Positions
 from lakehouse.objects import ObjectStore, folder_of
 from lakehouse.snapshot import Snapshot as Snapshot
+from lakehouse.snapshot import open_dataset as open_dataset
 from lakehouse.snapshot import reaching as reaching
 from lakehouse.tables import CONFIGURATION, PARTITIONS
 from lakehouse.tables import TABLES as TABLES
@@ -294,7 +295,7 @@ class Bronze:
         kept = ~pc.coalesce(doomed, pc.scalar(False))  # an unknown is no match, and stays
         version, moment = target.version() + 1, time.time_ns() // 1_000_000
         rewritten = _Rewritten()
-        dataset = target.to_pyarrow_dataset(schema=TABLES[table].append(VERSION))
+        dataset = open_dataset(target, TABLES[table].append(VERSION))
         for fragment in dataset.get_fragments(filter=doomed):
             if not (found := fragment.scanner(schema=dataset.schema, filter=doomed).count_rows()):
                 continue

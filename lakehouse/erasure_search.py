@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as pa_dataset
 from deltalake import DeltaTable
 
-from lakehouse.bronze import TABLES, VERSION, Bronze, equals, reaching
+from lakehouse.bronze import TABLES, VERSION, Bronze, equals, open_dataset, reaching
 from lakehouse.chats import read_chat
 from lakehouse.errors import BadRecord, UnknownObject
 from lakehouse.quarantine import Row
@@ -133,7 +133,7 @@ def _columns(bronze: Bronze, table: str, columns: list[str], predicate: pc.Expre
 
 def _dataset(bronze: Bronze, table: str) -> pa_dataset.Dataset:
     target = DeltaTable(bronze.table_uri(table), storage_options=bronze.objects.delta_options())
-    return target.to_pyarrow_dataset(schema=TABLES[table].append(VERSION))
+    return open_dataset(target, TABLES[table].append(VERSION))
 
 
 def _line(row: Row) -> bytes:

@@ -9,9 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
+from pyarrow import fs
+from pyarrow.dataset import Dataset
 
 from lakehouse.errors import ObjectStoreUnavailable, Refused
 from lakehouse.log_positions import Positions, read_positions
+from lakehouse.objects import folder_of
 from lakehouse.tables import TABLES, VERSION
 
 COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")  # delta-rs paints the text of some errors
@@ -60,8 +63,7 @@ class Snapshot:
         if after is not None:
             wanted.append(pc.field(VERSION.name) > after)
             newer = [(VERSION.name, ">", after)]  # skips files by the log alone, without a look at them
-        dataset = self._target.to_pyarrow_dataset(schema=self._schema, file_pruning_predicate=newer)
-        found = dataset.scanner(filter=_all(wanted), **READING).to_reader()
+        found = open_dataset(self._target, self._schema, newer).scanner(filter=_all(wanted), **READING).to_reader()
         return pa.RecordBatchReader.from_batches(self._schema, self._batches(found))
 
     def read(self, predicate: pc.Expression | None = None, after: int | None = None) -> pa.Table:
@@ -72,6 +74,17 @@ class Snapshot:
     def _batches(self, found: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         with reaching(self._url):
             yield from found
+
+
+def open_dataset(target: DeltaTable, schema: pa.Schema, newer: list[tuple[str, str, int]] | None = None) -> Dataset:
+    """The data files of a table. newer: which of them, by what the log says of them.
+
+    Files in a folder are read by Arrow itself. By way of delta-rs its threads would call Python, and one that does so
+    while the interpreter ends aborts the process.
+    """
+    root = target.table_uri
+    own = fs.SubTreeFileSystem(str(folder_of(root)), fs.LocalFileSystem()) if root.startswith("file://") else None
+    return target.to_pyarrow_dataset(filesystem=own, schema=schema, file_pruning_predicate=newer)
 
 
 def _all(predicates: Sequence[pc.Expression]) -> pc.Expression | None:

@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from lakehouse.bronze import Bronze, equals, reaching
-from lakehouse.snapshot import READING
+from lakehouse.snapshot import READING, open_dataset
 from lakehouse.tables import TABLES, TIME, VERSION
 
 FILE: Final = "__filename"
@@ -57,7 +57,7 @@ class BronzeTable:
                 self.version, self._dataset = -1, None
             else:
                 self.version = target.version()
-                self._dataset = target.to_pyarrow_dataset(schema=self._schema)
+                self._dataset = open_dataset(target, self._schema)
 
     def rows(self, predicate: pc.Expression) -> list[dict[str, Any]]:
         """By when they were recorded, with `file`, the path below the bronze root."""
