@@ -14,7 +14,7 @@ import numpy.typing as npt
 from benchmarks import suites
 from benchmarks.suites import Indexed
 from rag import ranking
-from rag.retriever import DEPTH, fuse
+from rag.retriever import LEXICAL_DEPTH, VECTOR_DEPTH, fuse
 from rag.suites import TENANT, Asked, Part, Suite, chunk_spans, runbooks, scifact
 from rag.tokens import analyse
 
@@ -36,9 +36,11 @@ class Candidates:
 def candidates(indexed: Indexed, head_weight: float) -> list[Candidates]:
     found = []
     for question, vector in zip(indexed.suite.questions, indexed.questions, strict=True):
-        scores = indexed.lexical.search(analyse(question.text), tenants=[TENANT], limit=DEPTH, head_weight=head_weight)
+        scores = indexed.lexical.search(
+            analyse(question.text), tenants=[TENANT], limit=LEXICAL_DEPTH, head_weight=head_weight
+        )
         cosines = indexed.vectors @ vector
-        nearest = np.argpartition(-cosines, min(DEPTH, len(cosines) - 1))[:DEPTH]
+        nearest = np.argpartition(-cosines, min(VECTOR_DEPTH, len(cosines) - 1))[:VECTOR_DEPTH]
         numbers = np.array(sorted({*map(int, scores), *nearest.tolist()}))
         lexical = np.array([scores.get(str(number), 0.0) for number in numbers])
         found.append(Candidates(question, numbers, lexical, cosines[numbers].astype(np.float64)))

@@ -14,7 +14,7 @@ from rank_bm25 import BM25Okapi  # type: ignore[import-untyped, unused-ignore]
 from benchmarks import confidence, suites
 from rag import bm25, lexical
 from rag.lexical import Entry, Lexical
-from rag.retriever import DEPTH
+from rag.retriever import LEXICAL_DEPTH
 from rag.suites import EPOCH, scifact
 from rag.tokens import analyse
 
@@ -53,15 +53,15 @@ def oracle(terms: list[list[str]]) -> BM25Okapi:
 
 def compare(index: Lexical, oracle: BM25Okapi, asked: list[list[str]]) -> None:
     for words in asked[-SAMPLE:]:  # other questions, as an index that has been asked before
-        index.search(words, tenants=["t"], limit=DEPTH)
+        index.search(words, tenants=["t"], limit=LEXICAL_DEPTH)
     ours, theirs, off = [], [], []
     for words in asked[:SAMPLE]:
         started = perf_counter()
         expected = oracle.get_scores(words)
-        np.argsort(-expected, kind="stable")[:DEPTH]
+        np.argsort(-expected, kind="stable")[:LEXICAL_DEPTH]
         theirs.append(perf_counter() - started)
         started = perf_counter()
-        found = index.search(words, tenants=["t"], limit=DEPTH)
+        found = index.search(words, tenants=["t"], limit=LEXICAL_DEPTH)
         ours.append(perf_counter() - started)
         off.append(max(abs(score / expected[int(n)] - 1) for n, score in found.items()))
         if min(found.values()) < np.sort(expected)[-len(found)] * (1 - 1e-12):

@@ -30,7 +30,7 @@ from rag import graphs, indexing, tenancy
 from rag.embedder import Embedder, open_embedder
 from rag.filters import Filters
 from rag.nearest import nearest
-from rag.retriever import DEPTH, retrieve
+from rag.retriever import LEXICAL_DEPTH, VECTOR_DEPTH, retrieve
 from rag.tokens import analyse
 
 TENANTS = (10, 100, 1_000, 5_000, 10_000, 20_000, 50_000, 100_000)
@@ -237,13 +237,13 @@ def cpu(connection: Connection) -> float:
 def search(
     connection: Connection, tenants: list[str], releases: list[str] | None, vector: npt.NDArray[np.float32]
 ) -> list[str]:
-    """As a question does it: in a session of the tenant's, up to the hundred candidates that are fused."""
+    """As a question does it: in a session of the tenant's, as many candidates as are fused."""
     filters = Filters(tenants, grown.VERSION, releases=releases)
     with connection.transaction():
         if not tenancy.enter(connection, tenants):
             raise RuntimeError("row-level security is not in place")
-        found = nearest(connection, vector, (), filters, graphs.find_place(connection, filters), depth=DEPTH)
-    return [one.chunk_id for one in sorted(found, key=lambda one: (-one.cosine, one.chunk_id))]
+        place = graphs.find_place(connection, filters)
+        return list(nearest(connection, vector, filters, place, depth=VECTOR_DEPTH))
 
 
 def exact(
@@ -288,11 +288,11 @@ def measure_question(url: str, home: Path, questions: list[str], embedder: Embed
         place = graphs.find_place(connection, filters)
         report("  of which embedding", lambda q: embedder.embed([q]), questions)
         vectors = {question: embedder.embed([question])[0] for question in questions}
-        given = {q: lexical.search(analyse(q), tenants=tenants, limit=DEPTH) for q in questions}
-        report("  of which lexical", lambda q: lexical.search(analyse(q), tenants=tenants, limit=DEPTH), questions)
+        match = lambda q: lexical.match(analyse(q), vectors[q], filters, limit=LEXICAL_DEPTH)  # noqa: E731
+        report("  of which lexical, with cosines", match, questions)
         report("  of which looking up place and sizes", lambda _: graphs.find_place(connection, filters), questions)
-        near = lambda q: nearest(connection, vectors[q], given[q], filters, place, depth=DEPTH)  # noqa: E731
-        report("  of which vectors, with cosines of what the lexical index gave", near, questions)
+        near = lambda q: nearest(connection, vectors[q], filters, place, depth=VECTOR_DEPTH)  # noqa: E731
+        report("  of which vectors", near, questions)
         connection.rollback()
 
 

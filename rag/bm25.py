@@ -4,11 +4,12 @@ Scores are those of rank-bm25 (with the 1 that keeps the idf of a frequent term 
 how the chunks are spread over segments moves no score. docs/adr/0010-quality.md says what it costs.
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import log
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ MASKS: Final = 64  # sets of filters whose chunks are remembered, a byte a chunk
 # Of all chunks: a term in more of them is kept as a weight for each, which is added four times as fast as by row.
 DENSE: Final = 0.15
 BLOCKS: Final = 32
+INSIGHT: Final = "insight"  # the kind of what gold tells of its own facts
 
 Array = npt.NDArray[Any]
 
@@ -33,6 +35,12 @@ class Selection:
     products: frozenset[str] | None = None
     releases: frozenset[str] | None = None
     at: int | None = None
+    insights: bool = True
+
+
+class Match(NamedTuple):
+    score: float
+    cosine: float
 
 
 @dataclass(frozen=True)
@@ -72,15 +80,43 @@ class Postings:
 
     def search(self, terms: Collection[str], selection: Selection, limit: int, head_weight: float) -> dict[str, float]:
         """Chunk id → score of the best, those first; of equal ones by id."""
+        return {chunk_id: score for chunk_id, score, _ in self._best(terms, selection, limit, head_weight)}
+
+    def match(
+        self,
+        terms: Collection[str],
+        vector: npt.NDArray[np.float32],
+        selection: Selection,
+        limit: int,
+        head_weight: float,
+    ) -> dict[str, Match]:
+        """The same, each with how near its vector is to this one."""
+        found = self._best(terms, selection, limit, head_weight)
+        cosines = self._cosines([row for _, _, row in found], vector)
+        return {chunk_id: Match(score, cosine) for (chunk_id, score, _), cosine in zip(found, cosines, strict=True)}
+
+    def _best(
+        self, terms: Collection[str], selection: Selection, limit: int, head_weight: float
+    ) -> list[tuple[str, float, int]]:
+        """Chunk id, score and row."""
         if not terms or not len(self):
-            return {}
+            return []
         scores = self._scores(sorted(set(terms)), head_weight)
         hidden = self._hidden(selection)
         if hidden is not None:
             scores[hidden] = 0.0
         rows = best(scores, limit)
-        found = sorted(zip((-scores[rows]).tolist(), self._ids[rows].tolist(), strict=True))[:limit]
-        return {chunk_id.decode(): -score for score, chunk_id in found}
+        found = sorted(zip((-scores[rows]).tolist(), self._ids[rows].tolist(), rows.tolist(), strict=True))[:limit]
+        return [(chunk_id.decode(), -score, row) for score, chunk_id, row in found]
+
+    def _cosines(self, rows: Sequence[int], vector: npt.NDArray[np.float32]) -> list[float]:
+        """Of halves, as pgvector takes both sides. Row by row, so that equal vectors have equal cosines."""
+        if not rows:
+            return []
+        places = [(bisect_right(self._firsts, row) - 1, row) for row in rows]
+        stored = np.stack([self._segments[at].vectors[row - self._firsts[at]] for at, row in places])
+        asked = vector.astype(np.float16).astype(np.float32)
+        return [float(cosine) for cosine in (stored.astype(np.float32) * asked).sum(axis=1)]
 
     def _scores(self, terms: Sequence[str], head_weight: float) -> npt.NDArray[np.float64]:
         """In one order of terms always: sums in two orders differ in their last bit, and would change places by it."""
@@ -169,7 +205,8 @@ def best(scores: npt.NDArray[np.float64], limit: int) -> npt.NDArray[np.intp]:
 
 def _select(segment: Segment, selection: Selection) -> npt.NDArray[np.bool_]:
     chosen = np.ones(len(segment.ids), dtype=np.bool_)
-    wanted = (selection.tenants, selection.products, selection.releases)
+    kinds = None if selection.insights else frozenset(segment.names[-1]) - {INSIGHT}
+    wanted = (selection.tenants, selection.products, selection.releases, kinds)
     for column, values in enumerate(wanted):
         if values is not None:
             allowed = np.array([name in values for name in segment.names[column]], dtype=np.bool_)

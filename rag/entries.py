@@ -31,7 +31,9 @@ select
     product,
     release_key,
     recorded_at,
-    valid_to
+    valid_to,
+    kind,
+    halfvec_send(embedding) as vector
 from bucketed
 where bucket = any(%(buckets)s)
 order by bucket
@@ -81,7 +83,7 @@ def _buckets(
     statement = SQL(ENTRIES).format(table=Identifier("search", table), rows=SQL(rows))
     said = {"number": number, "count": count, "buckets": sorted(wanted)}
     empty = set(wanted)
-    with connection.transaction(), connection.cursor("entries", row_factory=args_row(_entry)) as cursor:
+    with connection.transaction(), connection.cursor("entries", row_factory=args_row(_entry), binary=True) as cursor:
         cursor.itersize = 2000
         for bucket, found in groupby(cursor.execute(statement, said), key=lambda row: row[0]):
             empty.discard(bucket)

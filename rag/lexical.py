@@ -4,7 +4,12 @@ from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
+from rag.bm25 import Match as Match
 from rag.bm25 import Postings, Selection
+from rag.filters import Filters
 from rag.lexical_files import build as build
 from rag.lexical_files import read_segments
 from rag.segments import NONE, microseconds
@@ -40,11 +45,22 @@ class Lexical:
         limit: int,
         head_weight: float = HEAD_WEIGHT,
     ) -> dict[str, float]:
-        """Chunk id → BM25 score of the best, those first. The filters are those of `rag.retriever.Filters`."""
-        selection = Selection(
-            tenants=frozenset(tenants),
-            products=None if product is None else frozenset({NONE, product}),
-            releases=None if releases is None else frozenset({NONE, *releases}),
-            at=None if as_of is None else microseconds(as_of),
-        )
-        return self._postings.search(terms, selection, limit, head_weight)
+        """Chunk id → BM25 score of the best, those first. The filters are those of `rag.filters.Filters`."""
+        filters = Filters(tenants, self.index_version, as_of, releases, product)
+        return self._postings.search(terms, _selection(filters), limit, head_weight)
+
+    def match(
+        self, terms: Collection[str], vector: npt.NDArray[np.float32], filters: Filters, *, limit: int
+    ) -> dict[str, Match]:
+        """The same, each with its cosine, of an index whose entries have vectors."""
+        return self._postings.match(terms, vector, _selection(filters), limit, HEAD_WEIGHT)
+
+
+def _selection(filters: Filters) -> Selection:
+    return Selection(
+        tenants=frozenset(filters.tenants),
+        products=None if filters.product is None else frozenset({NONE, filters.product}),
+        releases=None if filters.releases is None else frozenset({NONE, *filters.releases}),
+        at=None if filters.as_of is None else microseconds(filters.as_of),
+        insights=filters.insights,
+    )

@@ -4,8 +4,6 @@ Each tenant of the question is scanned or searched by its graph, whichever costs
 (`rag.graphs`); where a graph came back with too few, the tenant is scanned after all.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import numpy as np
@@ -17,14 +15,14 @@ from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
 from lakehouse.database import Connection
-from rag.filters import IN_SCOPE, VISIBLE, Filters, parameters
+from rag.filters import IN_SCOPE, Filters, parameters
 from rag.graphs import Place, breadth, prefers_graph
 
 GRAPH_SHORT = Counter(
     "iotops_graph_short", "Questions whose graph search of a tenant found too few visible chunks and was made a scan"
 )
 
-Row = tuple[int, str, float]  # branch (-1 for what was given), chunk and distance
+Row = tuple[int, str, float]  # branch, chunk and distance
 
 # The graph is filtered after it is searched, so it must go on until enough of what it finds may be seen. A plan that is
 # made for any tenant could use no graph. Of releases the planner expects far fewer rows than there are and would sort
@@ -54,17 +52,6 @@ where {IN_SCOPE} and c.tenant_id = %(tenant_{{number}})s
 order by c.embedding <#> %(vector)s::halfvec
 limit %(depth)s)
 """
-GIVEN: Final = f"""
-(select -1 as branch, c.chunk_id, c.embedding <#> %(vector)s::halfvec as distance
-from search.chunks as c
-where {VISIBLE} and c.chunk_id = any(%(given)s))
-"""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    chunk_id: str
-    cosine: float
 
 
 class _BinaryHalfVector(Dumper):
@@ -79,18 +66,16 @@ class _BinaryHalfVector(Dumper):
 def nearest(
     connection: Connection,
     vector: npt.NDArray[np.float32],
-    given: Collection[str],
     filters: Filters,
     place: Place,
     *,
     depth: int,
-) -> list[Candidate]:
-    """The nearest `depth` that may be seen, and of the chunks given by id those that may be."""
+) -> dict[str, float]:
+    """Chunk id → cosine of the nearest `depth` that may be seen, those first; of equal ones by id."""
     said = {
         **parameters(filters, place.family, place.number),
         "vector": HalfVector(vector),
         "depth": depth,
-        "given": list(given),
     }
     connection.adapters.register_dumper(HalfVector, _BinaryHalfVector)
     is_as_of = filters.as_of is not None
@@ -106,12 +91,13 @@ def nearest(
     if short:
         GRAPH_SHORT.inc()
         rows = _ask(connection, {**searched, **dict.fromkeys(short, False)}, said)
-    return _merge(rows, depth)
+    found = sorted((distance, chunk_id) for _, chunk_id, distance in rows)[:depth]
+    return {chunk_id: -distance for distance, chunk_id in found}
 
 
 def _ask(connection: Connection, searched: dict[str, bool], said: dict[str, Any]) -> list[Row]:
     """searched: tenant → whether its graph is."""
-    branches = [GIVEN] if said["given"] else []
+    branches = []
     for number, (tenant, by_graph) in enumerate(searched.items()):
         said[f"tenant_{number}"] = tenant
         branches.append((SEARCH if by_graph else SCAN).format(number=number))
@@ -122,10 +108,3 @@ def _ask(connection: Connection, searched: dict[str, bool], said: dict[str, Any]
         cursor.execute("union all".join(branches), said)
         connection.execute(RESTORE)
         return cast(list[Row], cursor.fetchall())
-
-
-def _merge(rows: list[Row], depth: int) -> list[Candidate]:
-    found = sorted((distance, chunk_id) for branch, chunk_id, distance in rows if branch >= 0)
-    chosen = {chunk_id: distance for distance, chunk_id in found[:depth]}
-    chosen |= {chunk_id: distance for branch, chunk_id, distance in rows if branch < 0}
-    return [Candidate(chunk_id, -distance) for chunk_id, distance in chosen.items()]

@@ -1,4 +1,4 @@
-"""Postings of some chunks in plain arrays: made from texts, revised by difference, one file that is mapped into memory.
+"""Postings and vectors of some chunks in plain arrays: made at once or revised, one file that is mapped into memory.
 
 A segment that was revised has the bytes of one that is made at once, so how an index came about moves nothing.
 """
@@ -7,7 +7,7 @@ import hashlib
 import json
 import mmap
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -20,18 +20,22 @@ import numpy.typing as npt
 
 from rag.tokens import analyse
 
-NAMED: Final = ("tenant_id", "product", "release_key")
+NAMED: Final = ("tenant_id", "product", "release_key", "kind")
 NONE: Final = "-"  # stands for null: chunks that belong to no product must be selectable too
 OPEN_END: Final = 1 << 62
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 ALIGNED: Final = 64  # bytes, of every array in a file
+VECTOR_HEAD: Final = 4  # bytes before the numbers in what Postgres sends of a halfvec
 
 Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`head` is where the chunk stands (title, headings), `body` what it says."""
+    """`head` is where the chunk stands (title, headings), `body` what it says.
+
+    vector: as `halfvec_send` tells it; all entries of an index have one, or none has.
+    """
 
     tenant_id: str
     chunk_id: str
@@ -41,6 +45,8 @@ class Entry:
     release_key: str | None
     recorded_at: datetime
     valid_to: datetime | None
+    kind: str = NONE
+    vector: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -52,9 +58,10 @@ class Segment:
 
     names: list[list[str]]
     ids: Array  # bytes, a row each
-    named: Array  # int32, a row each, three columns
+    named: Array  # int32, a row each, four columns
     times: Array  # int64, a row each: recorded_at, valid_to
     lengths: Array  # int32, a row each: terms in body and head
+    vectors: Array  # float16, a row each, of no columns where the entries have none
     terms: Array  # uint64: the hash of each term, ascending
     starts: Array  # int64, one more than terms: where the postings of each begin
     holding: Array  # int32, a term each: rows that have it in body and head
@@ -62,7 +69,7 @@ class Segment:
     counts: Array  # int32, a posting each: how often in body and head
 
 
-_ARRAYS: Final = ("ids", "named", "times", "lengths", "terms", "starts", "holding", "rows", "counts")
+_ARRAYS: Final = ("ids", "named", "times", "lengths", "vectors", "terms", "starts", "holding", "rows", "counts")
 
 
 def make(entries: Iterable[Entry]) -> Segment:
@@ -81,9 +88,10 @@ def make(entries: Iterable[Entry]) -> Segment:
         counts.extend((in_body[term], in_head[term]) for term in terms)
         lengths.append((len(body), len(head)))
     return _arranged(
-        [(e.chunk_id.encode(), (e.tenant_id, e.product or NONE, e.release_key or NONE)) for e in ordered],
+        [(e.chunk_id.encode(), (e.tenant_id, e.product or NONE, e.release_key or NONE, e.kind)) for e in ordered],
         _pairs([(microseconds(e.recorded_at), microseconds(e.valid_to) if e.valid_to else OPEN_END) for e in ordered]),
         _pairs(lengths).astype(np.int32),
+        _vectors(ordered),
         (np.array(hashes, dtype=np.uint64), np.array(rows, dtype=np.int32), _pairs(counts).astype(np.int32)),
     )
 
@@ -105,6 +113,7 @@ def revise(base: Segment, gone: Collection[tuple[str, str]], entries: Iterable[E
         [chunks[at] for at in order],
         np.concatenate([base.times[kept], added.times])[order],
         np.concatenate([base.lengths[kept], added.lengths])[order],
+        _stacked([base.vectors[kept], added.vectors])[order],
         (hashes, rows, np.concatenate([base.counts[staying], added.counts])),
     )
 
@@ -153,7 +162,11 @@ def microseconds(at: datetime) -> int:
 
 
 def _arranged(
-    chunks: list[tuple[bytes, tuple[str, ...]]], times: Array, lengths: Array, postings: tuple[Array, Array, Array]
+    chunks: list[tuple[bytes, tuple[str, ...]]],
+    times: Array,
+    lengths: Array,
+    vectors: Array,
+    postings: tuple[Array, Array, Array],
 ) -> Segment:
     hashes, rows, counts = postings
     order = np.lexsort((rows, hashes))
@@ -168,6 +181,7 @@ def _arranged(
         named=np.array(named, dtype=np.int32).reshape(-1, len(NAMED)),
         times=times,
         lengths=lengths,
+        vectors=vectors,
         terms=terms,
         starts=np.append(starts, len(hashes)).astype(np.int64),
         holding=np.add.reduceat(counts > 0, starts, dtype=np.int32) if len(terms) else counts,
@@ -187,6 +201,15 @@ def _document(chunk_id: bytes) -> str:
 
 def _hashes(segment: Segment) -> Array:
     return np.repeat(segment.terms, np.diff(segment.starts))
+
+
+def _vectors(entries: Sequence[Entry]) -> Array:
+    sent = [np.frombuffer(entry.vector, ">f2", offset=VECTOR_HEAD) for entry in entries if entry.vector]
+    return np.array(sent, dtype=np.float16) if sent else np.empty((len(entries), 0), dtype=np.float16)
+
+
+def _stacked(vectors: Sequence[Array]) -> Array:
+    return np.concatenate([some for some in vectors if len(some)] or list(vectors[:1]))
 
 
 def _pairs(values: list[tuple[int, int]]) -> Array:

@@ -17,7 +17,7 @@ from rag.embedder import Embedder
 from rag.excerpts import excerpts
 from rag.lexical import Entry, Lexical
 from rag.ranking import Ranges, ndcg, recall, span_overlap
-from rag.retriever import DEPTH, fuse
+from rag.retriever import LEXICAL_DEPTH, VECTOR_DEPTH, fuse
 from rag.splitter import embedding_text, split
 from rag.tokens import analyse
 
@@ -161,8 +161,8 @@ def rank(
     parts: Sequence[Part], query: str, index: Lexical, cosines: np.ndarray[tuple[int], np.dtype[np.float32]]
 ) -> list[Found]:
     """The best of both engines, fused, best first."""
-    scores = index.search(analyse(query), tenants=[TENANT], limit=DEPTH)
-    nearest = np.argpartition(-cosines, min(DEPTH, len(cosines) - 1))[:DEPTH]
+    scores = index.search(analyse(query), tenants=[TENANT], limit=LEXICAL_DEPTH)
+    nearest = np.argpartition(-cosines, min(VECTOR_DEPTH, len(cosines) - 1))[:VECTOR_DEPTH]
     numbers = sorted({*map(int, scores), *(int(number) for number in nearest)})
     fused = fuse([scores.get(str(n), 0.0) for n in numbers], [float(cosines[n]) for n in numbers])
     ranked = sorted(zip(fused, numbers, strict=True), key=lambda pair: (-pair[0], pair[1]))

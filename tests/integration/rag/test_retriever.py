@@ -3,16 +3,19 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from pgvector import HalfVector
 from prometheus_client import REGISTRY
 
 from lakehouse.database import Connection
-from rag import indexing
+from rag import graphs, indexing
 from rag.embedder import Embedder
 from rag.indexing import Parameters
 from rag.lexical import Entry, Lexical, build
+from rag.nearest import nearest
 from rag.rerank import RerankFailed
-from rag.retriever import Filters, Hit, containing, fuse, retrieve
+from rag.retriever import VECTOR_DEPTH, Filters, Hit, containing, fuse, retrieve
 
 AddDocument = Callable[..., str]
 
@@ -72,6 +75,27 @@ def test_a_hit_carries_its_chunk_and_its_scores(search: Callable[..., Search], a
     assert 0 < hit.score <= 1
 
 
+def test_what_only_its_words_found_has_the_cosine_that_the_database_tells(
+    search: Callable[..., Search], add_document: AddDocument, embedder: Embedder
+) -> None:
+    for number in range(VECTOR_DEPTH + 5):
+        add_document(f"Page {number}", f"{FILTER} Page {number}.")
+    add_document("Office", f"{INVOICE} The word is zqhose.")
+    ask = search()
+    question = "Is the filter rinsed before or after the zqhose?"
+    filters = Filters(["default"], ask.lexical.index_version)
+    (vector,) = embedder.embed([question])
+    near = nearest(ask.connection, vector, filters, graphs.find_place(ask.connection, filters), depth=VECTOR_DEPTH)
+    (hit,) = (hit for hit in ask(question) if hit.title == "Office")
+    assert hit.chunk_id not in near
+    row = ask.connection.execute(
+        "select -(embedding <#> %s::text::halfvec) from search.chunks where chunk_id = %s",
+        (str(vector.astype(np.float16).tolist()), hit.chunk_id),
+    ).fetchone()
+    assert row is not None
+    assert hit.cosine == pytest.approx(row[0], abs=1e-6)
+
+
 def test_the_best_come_first_and_no_more_than_asked_for(
     search: Callable[..., Search], add_document: AddDocument
 ) -> None:
@@ -109,7 +133,8 @@ def test_what_an_engine_returns_of_another_tenant_is_dropped_by_the_database(
     ask = search()
     (chunk_id,) = (hit.chunk_id for hit in ask("relief valve", tenants=["acme"]))
     recorded = datetime.fromisoformat("2026-10-01T00:00:00+00:00")
-    forged = Entry("default", chunk_id, "Valve", VALVE, None, None, recorded, None)
+    vector = HalfVector([0.05] * 384).to_binary()
+    forged = Entry("default", chunk_id, "Valve", VALVE, None, None, recorded, None, "manual", vector)
     build(tmp_path / "forged", [forged])
     ask.lexical = Lexical(tmp_path / "forged", ask.lexical.index_version)
     assert list(ask.lexical.search(["valv"], tenants=["default"], limit=5)) == [chunk_id]

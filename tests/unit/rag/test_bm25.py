@@ -1,9 +1,11 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pgvector import HalfVector
 from rank_bm25 import BM25Okapi  # type: ignore[import-untyped, unused-ignore]
 
 from rag.bm25 import BLOCKS, K1, B, Postings, Selection, best
@@ -71,12 +73,14 @@ def test_a_head_adds_to_the_score_by_its_weight() -> None:
     ("selection", "expected"),
     [
         (Selection(frozenset({"a"})), {"mine", "of a release"}),
-        (Selection(frozenset({"a", "b"})), {"mine", "of a release", "theirs"}),
+        (Selection(frozenset({"a", "b"})), {"mine", "of a release", "theirs", "counted"}),
         (Selection(frozenset({"a"}), products=frozenset({"-"})), {"mine"}),
         (Selection(frozenset({"a"}), releases=frozenset({"r1"})), {"of a release"}),
         (Selection(frozenset({"a"}), at=microseconds(at(15))), {"mine", "gone"}),
         (Selection(frozenset({"a"}), at=microseconds(at(20))), {"mine", "of a release"}),
         (Selection(frozenset()), set()),
+        (Selection(frozenset({"b"}), insights=False), {"theirs"}),
+        (Selection(frozenset({"b"}), insights=True), {"theirs", "counted"}),
     ],
 )
 def test_only_what_is_selected_is_found(selection: Selection, expected: set[str]) -> None:
@@ -84,7 +88,8 @@ def test_only_what_is_selected_is_found(selection: Selection, expected: set[str]
         Entry("a", "mine", "", "pump", None, None, at(10), None),
         Entry("a", "of a release", "", "pump", "p", "r1", at(20), None),
         Entry("a", "gone", "", "pump", None, None, at(10), at(20)),
-        Entry("b", "theirs", "", "pump", None, None, at(10), None),
+        Entry("b", "theirs", "", "pump", None, None, at(10), None, "manual"),
+        Entry("b", "counted", "", "pump", None, None, at(10), None, "insight"),
     ]
     index = Postings([make(entries)])
     assert set(index.search(["pump"], selection, 9, 1.0)) == expected
@@ -98,10 +103,27 @@ def test_terms_that_most_chunks_hold_weigh_as_the_others_do() -> None:
     assert found == pytest.approx({str(n): score for n, score in enumerate(expected)}, rel=1e-12)
 
 
+@pytest.mark.parametrize("segments", [1, 3])
+def test_a_match_has_the_score_of_a_search_and_the_cosine_of_its_own_vector(segments: int) -> None:
+    draw = np.random.default_rng(5)
+    asked, *vectors = (vector / np.linalg.norm(vector) for vector in draw.normal(size=(31, 8)))
+    entries = [
+        replace(entry(str(n), "pump " * (n % 4)), vector=HalfVector(vector).to_binary())
+        for n, vector in enumerate(vectors)
+    ]
+    index = Postings([make(entries[n::segments]) for n in range(segments)])
+    matched = index.match(["pump"], asked.astype(np.float32), ALL, 20, 1.0)
+    assert {chunk_id: match.score for chunk_id, match in matched.items()} == index.search(["pump"], ALL, 20, 1.0)
+    assert len(matched) == 20
+    for chunk_id, match in matched.items():
+        assert match.cosine == pytest.approx(float(vectors[int(chunk_id)] @ asked), abs=2e-3)  # of halves
+
+
 def test_an_index_of_nothing_is_asked() -> None:
     index = Postings([make([])])
     assert len(index) == 0
     assert index.search(["pump"], ALL, 5, 1.0) == {}
+    assert index.match(["pump"], np.ones(3, dtype=np.float32), ALL, 5, 1.0) == {}
     assert Postings([]).search(["pump"], ALL, 5, 1.0) == {}
 
 

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pgvector import HalfVector
 
 from rag import segments
 from rag.segments import Entry, make, revise
@@ -23,6 +24,8 @@ def entries_of(draw: random.Random, tenant_id: str, document_id: str) -> list[En
             draw.choice([None, "r1"]),
             START + timedelta(seconds=draw.randrange(9)),
             draw.choice([None, START + timedelta(days=1)]),
+            draw.choice(["manual", "insight"]),
+            HalfVector([draw.random() for _ in range(3)]).to_binary(),
         )
         for ordinal in range(draw.randrange(4))
     ]
@@ -48,12 +51,16 @@ def test_a_segment_that_was_revised_has_the_bytes_of_one_that_is_made_at_once(tm
 
 
 def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
-    entry = Entry("t", "d.0", "Hall 4", "the pump, the pump and the valve", "p1", None, START, None)
+    vector = HalfVector([0.5, -0.25])
+    entry = Entry(
+        "t", "d.0", "Hall 4", "the pump, the pump and the valve", "p1", None, START, None, "manual", vector.to_binary()
+    )
     segments.write(tmp_path / "one", make([entry]))
     read = segments.read(tmp_path / "one")
     (tmp_path / "one").unlink()  # as the index is collected while a question is asked
     assert read.ids.tolist() == [b"d.0"]
-    assert read.names == [["t"], ["p1"], ["-"]]
+    assert read.names == [["t"], ["p1"], ["-"], ["manual"]]
+    assert read.vectors.tolist() == [[0.5, -0.25]]
     assert read.lengths.tolist() == [[3, 2]]
     assert sorted(read.counts.tolist()) == [[0, 1], [0, 1], [1, 0], [2, 0]]
     assert read.times.tolist() == [[segments.microseconds(START), segments.OPEN_END]]
