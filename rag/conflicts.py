@@ -19,6 +19,9 @@ from rag.version_order import version_key
 
 # Of the words of both, that two releases' statements of one thing share in their order. Manuals keep their wording.
 ALIKE: Final = 0.55
+# The same where both are about one code: what it stands for may have changed whole.
+ALIKE_OF_CODE: Final = 0.4
+_CODE: Final = re.compile(r"\b[A-Z]{1,4}-?\d{2,}\b")
 # Of the rarer terms of the shorter one, where a changelog tells the same in other words than the manual.
 TOLD_ALIKE: Final = 0.34
 _WORD: Final = re.compile(r"[\w°%µ]+(?:[-./:][\w]+)*")
@@ -163,18 +166,25 @@ def _values(text: str) -> frozenset[tuple[str, str]]:
 
 
 def _aligned(now: Candidate, hits: Sequence[Hit]) -> list[Candidate]:
-    """Of each earlier release, the statement that is worded most like this one, under the same heading."""
-    best: dict[tuple[int, ...], tuple[float, Candidate]] = {}
+    """Of each earlier release, the statement that is worded most like this one, under the same heading: one about the
+    same code, where there is one."""
+    best: dict[tuple[int, ...], tuple[bool, float, Candidate]] = {}
+    codes = _codes(now)
     for hit in hits:
         if hit.product != now.hit.product or hit.kind != now.hit.kind or hit.version_key >= now.hit.version_key:
             continue
         for then in candidates(hit, 0):
             if then.unit.kind != now.unit.kind or _heading(then) != _heading(now):
                 continue
-            likeness = _likeness(now.words, then.words)
-            if likeness >= ALIKE and likeness > best.get(hit.version_key, (0.0, then))[0]:
-                best[hit.version_key] = (likeness, then)
-    return [then for _, then in best.values()]
+            of_code, likeness = bool(codes & _codes(then)), _likeness(now.words, then.words)
+            known = best.get(hit.version_key, (False, 0.0, then))
+            if likeness >= (ALIKE_OF_CODE if of_code else ALIKE) and (of_code, likeness) > known[:2]:
+                best[hit.version_key] = (of_code, likeness, then)
+    return [then for _, _, then in best.values()]
+
+
+def _codes(c: Candidate) -> set[str]:
+    return set(_CODE.findall(c.words)) - set(_CODE.findall(c.hit.product or ""))
 
 
 def _likeness(left: str, right: str) -> float:

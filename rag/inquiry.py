@@ -106,12 +106,14 @@ class Inquiry:
         return self.statements.about(self.connection, texts, self.filters(), self.scope.context.version)
 
     def among(self, query: str, releases: frozenset[str]) -> list[Hit]:
-        """Passages of these releases alone."""
+        """Passages of these releases alone, of each its own: pages that differ in a name only are to be told apart."""
         if not releases:
             return []
         tenants, as_of = readable(self.question.tenant_id), self.question.as_of
         filters = Filters(tenants, self.index_version, as_of, releases, insights=False)
-        hits = retrieve(self.connection, self.lexical, self.embedder, query, filters=filters, limit=EARLIER)
+        hits = retrieve(
+            self.connection, self.lexical, self.embedder, query, filters=filters, limit=EARLIER, folded=False
+        )
         return [spoken_for(hit) for hit in hits if hit.product]
 
     def earlier(self, query: str, hit: Hit) -> list[Hit]:

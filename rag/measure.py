@@ -55,6 +55,8 @@ _PRESCRIPTIVE = _any(
     r"configur\w+; should; alarms? (?:at|above|below); trigger\w*; tolerance; manual; runbook; according to;"
     r"guarantee\w*; interval"
 )
+# What a device is able to do is not what it did.
+_CAPABLE = _any(r"(?:can|could)(?! (?:you|we|i|one|anyone|somebody|someone)\b); able to; capable of")
 _UNIT_WORDS = frozenset(re.findall(r"\w+", "c f k pct percent v mv ma a w kw dbm db mm s ms bar hpa rpm hz celsius"))
 _PARTICIPLES = dict.fromkeys(("lose", "losing"), "lost") | {
     "upgrade": "upgraded",
@@ -120,6 +122,8 @@ def read_measure(
     """
     day = find_window(whole, now)
     window = find_window(text, now, day=day) or day
+    if _CAPABLE.search(text) and not window:
+        return None
     words = text.replace(window.phrase, " ") if window else text
     for device in devices:  # "cold-003" is a name, not a temperature
         words = re.sub(re.escape(device), "the device", words, flags=re.I)

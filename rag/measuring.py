@@ -184,7 +184,7 @@ def select(asked: Measure, condition: str, source: str) -> str:
         newest = NEWEST_OF_EACH if asked.by_device else NEWEST
         return newest.format(source=source, condition=condition, direction=direction)
     columns = "count(*) as value, count(*) as rows"
-    if asked.subject == "readings":
+    if asked.subject == "readings" and asked.function != "count":
         columns = f"{EXPRESSIONS[asked.function]} as value, count(*) as rows, {UNIT}"
     if asked.by_device:
         return BY_DEVICE.format(columns=columns, source=source, condition=condition, direction=direction)

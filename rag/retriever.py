@@ -110,8 +110,12 @@ def retrieve(
     filters: Filters,
     limit: int,
     reranker: Reranker | None = None,
+    folded: bool = True,
 ) -> list[Hit]:
-    """The best passages, best first. `lexical` must be open on the version that `filters` names."""
+    """The best passages, best first. `lexical` must be open on the version that `filters` names.
+
+    folded: False leaves what is said alike in several places there each time.
+    """
     if lexical.index_version != filters.index_version:
         raise ValueError(f"the lexical index is of version {lexical.index_version}, not {filters.index_version}")
     vector = embedder.embed([query])[0]
@@ -119,7 +123,11 @@ def retrieve(
     matched = lexical.match(analyse(query), vector, filters, limit=LEXICAL_DEPTH)
     near = nearest(connection, vector, filters, place, depth=VECTOR_DEPTH)
     wanted = max(limit, POOL if reranker else 0)
-    told = _tell_once(connection, _ranked(matched, near)[: max(COPIES * limit, wanted)], filters, place, wanted)
+    ranked = _ranked(matched, near)
+    if folded:
+        told = _tell_once(connection, ranked[: max(COPIES * limit, wanted)], filters, place, wanted)
+    else:
+        told = _read(connection, ranked[:wanted], filters, place)
     return look_again(reranker, query, told)[:limit]
 
 

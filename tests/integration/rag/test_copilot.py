@@ -82,6 +82,17 @@ def test_every_number_asked_for_is_right(answers: Answers) -> None:
     assert [o.case.question for o in outcomes if not o.correct] == []
 
 
+def test_readings_are_counted_whatever_their_units_are(fleet: Fleet) -> None:
+    with database.transaction(fleet.app.database_url) as connection:
+        device, count, units = connection.execute(
+            "select device_id, count(*), count(distinct unit) from gold.fct_readings where tenant_id = 'acme' "
+            "group by 1 order by 3 desc, 1 limit 1"
+        ).fetchone() or ("", 0, 0)
+    assert int(str(units)) > 1
+    answer = fleet.ask(f"How many readings of {device} were recorded?", "acme")
+    assert [c.value for claim in answer.claims for c in claim.citations if isinstance(c, RowsCitation)] == [count]
+
+
 def test_no_citation_is_of_a_release_that_the_question_is_not_about(answers: Answers) -> None:
     outcomes = [judge(case, answer) for case, answer in answers if case.kind == "version-dependent"]
     assert len(outcomes) > 10
@@ -121,6 +132,18 @@ def test_what_changed_and_when_is_answered_from_both_releases(fleet: Fleet) -> N
     assert f"Changed in {since}" in answer.text
     cited = {c.version for claim in answer.claims for c in claim.citations if isinstance(c, SpanCitation)}
     assert cited == {versions[1], since}  # the value before, in the last release that had it
+
+
+def test_what_changed_is_told_though_the_pages_of_two_releases_differ_in_two_words_only(fleet: Fleet) -> None:
+    product = build_product("cold", SEED)
+    fact = product.facts["show_command"]
+    values = fact.values[: product.manuals]
+    asked = fact.asks[0].format(it=f"the {product.name}")
+    first, last = product.versions[0], product.versions[product.manuals - 1]
+    answer = fleet.ask(f"{asked} What changed between {first} and {last}, and when?", "acme")
+    assert len(set(values)) == 2
+    assert all(any(value in claim.text for claim in answer.claims) for value in set(values))
+    assert f"Changed in {product.versions[values.index(values[-1])]}" in answer.text
 
 
 def test_an_answer_is_kept_as_given_and_shown_to_its_tenant_only(fleet: Fleet, answers: Answers) -> None:

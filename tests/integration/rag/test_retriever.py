@@ -30,9 +30,9 @@ class Search:
     def __init__(self, connection: Connection, lexical: Lexical, embedder: Embedder) -> None:
         self.connection, self.lexical, self.embedder = connection, lexical, embedder
 
-    def __call__(self, query: str, limit: int = 10, **filters: Any) -> list[Hit]:
+    def __call__(self, query: str, limit: int = 10, *, folded: bool = True, **filters: Any) -> list[Hit]:
         chosen = Filters(**{"tenants": ["default"], "index_version": self.lexical.index_version, **filters})
-        return retrieve(self.connection, self.lexical, self.embedder, query, filters=chosen, limit=limit)
+        return retrieve(self.connection, self.lexical, self.embedder, query, filters=chosen, limit=limit, folded=folded)
 
 
 @pytest.fixture
@@ -249,6 +249,7 @@ def test_copies_of_a_page_take_one_place_and_are_named_with_it(
     assert [len(hit.also_in) for hit in hits] == [1, 0]
     assert {hits[0].document_id, *hits[0].also_in} == {first, second}
     assert hits[1].title == "Filter"
+    assert {hit.document_id for hit in search()("relief valve", limit=2, folded=False)} == {first, second}
 
 
 class BySize:

@@ -51,6 +51,18 @@ def test_a_value_that_changed_is_told_with_what_it_was_and_since_when() -> None:
     ]
 
 
+def test_a_code_that_stands_for_something_else_by_now_is_compared_with_itself() -> None:
+    now = "The unit reports P-126 if the magnetic mount has come loose."
+    before = (
+        "The unit reports P-127 if the magnetic mount has come loose. The unit reports P-126 if the head is silent."
+    )
+    conflict = find_conflict(
+        Stated(first(hit(now, "2.0")), None), [], lambda _query, _of: [hit(before, "1.0")], nothing, nothing
+    )
+    assert conflict is not None
+    assert (conflict.current, conflict.previous) == (now, "The unit reports P-126 if the head is silent.")
+
+
 def test_a_statement_that_stayed_or_was_only_reworded_is_no_conflict() -> None:
     now = Stated(first(hit("The pump stops at 80 °C when it is too hot.", "3.0")), None)
     for before in ("The pump stops at 80 °C when it is too hot.", "The pump stops at 80 °C if it is too hot."):

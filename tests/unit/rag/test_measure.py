@@ -35,6 +35,8 @@ def asked(text: str, *devices: str) -> Measure:
         ("What is the humidity of d-1?", "latest", "humidity"),
         ("What was the humidity of d-1 on 2026-10-20?", "average", "humidity"),
         ("How many readings of humidity came from d-1 on 2026-10-20?", "count", "humidity"),
+        ("Can you tell me the latest humidity of d-1?", "latest", "humidity"),
+        ("How many readings of humidity could d-1 send on 2026-10-20?", "count", "humidity"),
     ],
 )
 def test_the_function_and_the_metric_are_read_from_their_words(text: str, function: str, metric: str) -> None:
@@ -95,6 +97,8 @@ def test_a_clause_inherits_day_and_metric_of_its_question() -> None:
         "Which command-line option sets the configuration directory?",
         "Why did the pump overheat?",
         "After the update d-1 got hot. What was the cause?",
+        "How many readings can d-1 keep while it has no connection?",
+        "How hot could d-1 get before it switches off?",
     ],
 )
 def test_questions_about_documents_are_left_to_the_documents(text: str) -> None:
