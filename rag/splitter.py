@@ -12,7 +12,7 @@ from itertools import pairwise, takewhile
 from rag.blocks import Block, Line, front_matter_end, read_blocks, read_lines
 from rag.markup import plain_text
 
-NAME = "structure/1"
+NAME = "structure/2"
 TARGET = 200  # estimated wordpieces of a chunk
 LIMIT = 240  # the same with the title and heading path that are embedded with it; the embedder reads 256
 PREFIX_LIMIT = 160  # characters of the title, and of the heading path, that are embedded with a chunk
@@ -160,8 +160,10 @@ def _sections(text: str, blocks: list[Block]) -> Iterator[Section]:
 
 
 def _section_pieces(text: str, heading: Block | None, body: list[Block]) -> Iterator[Piece]:
-    if heading:
-        yield Piece(heading.start, heading.end, estimate(heading.heading), introduces=True)
+    if heading and (size := estimate(heading.heading)) <= TARGET:
+        yield Piece(heading.start, heading.end, size, introduces=True)
+    elif heading:  # a rule below a paragraph makes a heading of it
+        yield from _cut(text, heading.start, heading.end, "")
     for block in body:
         yield from _pieces(text, block)
 

@@ -11,12 +11,17 @@ from pathlib import Path
 from typing import LiteralString
 
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from iotops.bootstrap import App
 from iotops.settings import read_settings
 from lakehouse import database
 from tests.broker import Broker, running_broker
+
+# Equal runs of the suite test equal examples; `--hypothesis-profile default` looks for others.
+settings.register_profile("fixed", derandomize=True)
+settings.load_profile("fixed")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -87,6 +87,7 @@ def test_every_chunk_is_an_exact_slice_and_together_they_are_the_document(text: 
 
 @settings(max_examples=100, deadline=None)
 @given(documents)
+@example(text="漢字" * 400 + "\n---\n")
 def test_no_chunk_outgrows_the_embedder(text: str) -> None:
     for chunk in chunks(text):
         assert estimate(chunk.text) <= LIMIT
