@@ -122,9 +122,11 @@ def resolve_scope(connection: Connection, question: Question) -> Scope:
     )
 
 
-def earlier_releases(scope: Scope, product: str | None, than: tuple[int, ...]) -> frozenset[str]:
-    """Keys of what the product's releases before one said."""
-    return frozenset(r.key for r in scope.known if r.product == product and r.version and version_key(r.version) < than)
+def earlier_releases(scope: Scope, product: str | None, than: tuple[int, ...]) -> list[str]:
+    """Keys of what the product's releases before one said, newest first."""
+    versions = {r.key: version_key(r.version) for r in scope.known if r.product == product and r.version}
+    earlier = [key for key, version in versions.items() if version < than]
+    return sorted(earlier, key=lambda key: (versions[key], key), reverse=True)
 
 
 def notes_between(scope: Scope, old: str | None, new: str | None) -> frozenset[str]:

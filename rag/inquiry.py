@@ -22,7 +22,9 @@ from rag.statements import Statements
 from rag.windows import find_window
 
 PASSAGES: Final = 30
-EARLIER: Final = 8  # passages of other releases in which a statement is looked for
+# Passages of other releases in which a statement is looked for: at least, and of each.
+EARLIER, OF_EACH = 8, 3
+AT_ONCE: Final = 12  # releases; a retrieval has candidates for so many
 
 
 @dataclass(frozen=True)
@@ -112,13 +114,21 @@ class Inquiry:
         tenants, as_of = readable(self.question.tenant_id), self.question.as_of
         filters = Filters(tenants, self.index_version, as_of, releases, insights=False)
         hits = retrieve(
-            self.connection, self.lexical, self.embedder, query, filters=filters, limit=EARLIER, folded=False
+            self.connection,
+            self.lexical,
+            self.embedder,
+            query,
+            filters=filters,
+            limit=max(EARLIER, OF_EACH * len(releases)),
+            folded=False,
         )
         return [spoken_for(hit) for hit in hits if hit.product]
 
     def earlier(self, query: str, hit: Hit) -> list[Hit]:
-        """Of the releases before that of the hit."""
-        return self.among(query, earlier_releases(self.scope, hit.product, hit.version_key))
+        """Of all releases before that of the hit: the last that says otherwise tells since when something holds."""
+        releases = earlier_releases(self.scope, hit.product, hit.version_key)
+        portions = [frozenset(releases[at : at + AT_ONCE]) for at in range(0, len(releases), AT_ONCE)]
+        return [one for portion in portions for one in self.among(query, portion)]
 
     def notes(self, query: str, hit: Hit) -> list[Hit]:
         """Of the release notes of the very release of the hit."""
