@@ -178,13 +178,19 @@ _REMEDY = re.compile(
     re.I,
 )
 _LITERAL = r"--?[a-zA-Z][\w-]*|\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|`[^`]+`|\b\w+\.(?:ya?ml|toml|json|conf|ini|log|txt)\b"
+_LONG = (  # in time or in space
+    r"ms|milliseconds?|s|sec(?:ond)?s?|min(?:ute)?s?|h|hours?|d|days?|weeks?|months?|years?"
+    r"|mm|cm|m|km|met(?:er|re)s?|ft|feet|inch(?:es)?"
+)
 _EXPECTATIONS = tuple(
     (re.compile(question, re.I), re.compile(answer))
     for question, answer in (
         (r"\b(?:command[- ]line|cli)\b|\b(?:option|flag|switch)\b", r"(?<!\w)--?[a-zA-Z][\w-]*"),
         (r"\benvironment variable\b", r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b"),
         (r"\bwhich (?:command|file|parameter|setting|endpoint|topic|register|port)\b|\bwhat command\b", _LITERAL),
-        (r"\bhow (?:many|much|long|often|far|fast|hot|cold|high|low)\b", r"\d"),
+        (r"\bhow long\b", rf"\d[\d.,]*\s?(?:{_LONG})\b"),
+        (r"\bhow (?:many|much|often|far|fast|hot|cold|high|low)\b", r"\d"),
+        (r"\b(?:from|at|above|below|beyond) (?:which|what)\b", r"\d"),
         (r"\b(?:threshold|limit|interval|rate|maximum|minimum|delay|torque|voltage|height|number|level|port)\b", r"\d"),
         (r"\bwhen\b", r"\d{4}-\d{2}-\d{2}|\b\d{1,2}:\d{2}\b|\b(?:19|20)\d{2}\b"),
         (r"\bwho\b", r"@\w|\b[A-Z][a-z]+\b"),

@@ -9,6 +9,8 @@ from rag.features import expected, expected_literal, proper_names, specific_name
         ("Which command-line option sets the folder?", "`-cd/--configDir`", "The folder is set by hand."),
         ("Which environment variable overrides it?", "Set EDGEX_CONFIG_DIR.", "Set the folder."),
         ("How long may the cable be?", "At most 30 m.", "Not too long."),
+        ("How long must it be exceeded?", "It is raised after 12 minutes.", "The threshold stands at 7.4 °C."),
+        ("From which bearing temperature on does it raise an alarm?", "Above 79 °C.", "P is the temperature alarm."),
         ("Who repaired it?", "Ruth did.", "nobody did."),
     ],
 )
