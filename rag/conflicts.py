@@ -202,12 +202,17 @@ def _is_same(now: Candidate, then: Candidate) -> bool:
     left, right = (frozenset(v for v in side if v[0] not in versions) for side in (left, right))
     if left - right and right - left:
         return False
-    ours, theirs = analyse(now.words), analyse(then.words)
+    ours, theirs = _said(now), _said(then)
     steps = SequenceMatcher(None, ours, theirs, autojunk=False).get_opcodes()
     changed = [step for step in steps if step[0] != "equal"]
     if len(changed) == 1 and changed[0][0] == "replace":
         return False
     return not (len(set(ours) - set(theirs)) >= 2 and len(set(theirs) - set(ours)) >= 2)
+
+
+def _said(c: Candidate) -> list[tuple[str, ...]]:
+    """Word by word, without those that say nothing: a name of several parts is one."""
+    return [terms for word in _WORD.findall(c.words) if (terms := tuple(analyse(word)))]
 
 
 def _in_manual(note: Candidate, hits: Sequence[Hit]) -> Candidate | None:

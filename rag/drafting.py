@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Final
 
 from lakehouse import warehouse
 from rag.answer import Claim, Conflict, Context
@@ -17,8 +16,6 @@ from rag.measure import Measure, NotMeasured, Vocabulary, read_measure
 from rag.measuring import measure, read_vocabulary
 from rag.names import as_called_now
 from rag.version_order import version_key
-
-COMPARED: Final = 2  # claims of an answer that are held against what earlier releases said
 
 
 @dataclass(frozen=True)
@@ -66,11 +63,11 @@ def draft(inquiry: Inquiry) -> Draft:
 
 
 def find_conflicts(inquiry: Inquiry, evidence: Evidence) -> list[Conflict]:
-    """Of the answer's first claims, what earlier releases said in their place."""
+    """Of the answer's claims, what earlier releases said in their place."""
     found = list(evidence.conflicts)
-    compared = evidence.stated[:COMPARED]
-    statements = inquiry.stating([one.candidate.quoted for one in compared]) if compared else []
-    for stated in compared:
+    texts = [one.candidate.quoted for one in evidence.stated]
+    statements = inquiry.stating(texts) if texts else []
+    for stated in evidence.stated:
         if conflict := find_conflict(stated, statements, inquiry.earlier, inquiry.notes, inquiry.manual):
             found.append(conflict)
     return list(dict.fromkeys(found))

@@ -63,6 +63,16 @@ def test_a_code_that_stands_for_something_else_by_now_is_compared_with_itself() 
     assert (conflict.current, conflict.previous) == (now, "The unit reports P-126 if the head is silent.")
 
 
+def test_a_command_whose_parts_are_words_of_the_former_one_is_another_command() -> None:
+    said = "{} prints all settings with their present values."
+    now, before = said.format("show-config"), said.format("config list")
+    conflict = find_conflict(
+        Stated(first(hit(now, "2.0")), None), [], lambda _query, _of: [hit(before, "1.0")], nothing, nothing
+    )
+    assert conflict is not None
+    assert (conflict.current, conflict.previous) == (now, before)
+
+
 def test_a_statement_that_stayed_or_was_only_reworded_is_no_conflict() -> None:
     now = Stated(first(hit("The pump stops at 80 °C when it is too hot.", "3.0")), None)
     for before in ("The pump stops at 80 °C when it is too hot.", "The pump stops at 80 °C if it is too hot."):
