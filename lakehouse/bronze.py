@@ -13,7 +13,6 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 from pyarrow import parquet
-from pyarrow.dataset import get_partition_keys
 
 from lakehouse.durable_log import entry_path, make_folder, sync, sync_log, take_torn_entry_aside
 from lakehouse.errors import Refused
@@ -27,6 +26,7 @@ from lakehouse.tables import TABLES as TABLES
 from lakehouse.tables import TIME as TIME
 from lakehouse.tables import VERSION as VERSION
 from lakehouse.tables import equals as equals
+from lakehouse.without_pandas import leave_pandas_out
 
 # Each try means that another writer committed meanwhile.
 TRIES: Final = 100
@@ -72,6 +72,7 @@ class Bronze:
     """Tables and objects below one URL. The same code for `file://` and `s3://`."""
 
     def __init__(self, url: str, objects: ObjectStore) -> None:
+        leave_pandas_out()
         self.url = url
         self.objects = objects
         self._heads: dict[str, _Head] = {}
@@ -292,6 +293,8 @@ class Bronze:
 
     def _without(self, table: str, target: DeltaTable, doomed: pc.Expression) -> _Rewritten:
         """The files that hold rows to remove, and what is to stand in their place."""
+        from pyarrow.dataset import get_partition_keys
+
         kept = ~pc.coalesce(doomed, pc.scalar(False))  # an unknown is no match, and stays
         version, moment = target.version() + 1, time.time_ns() // 1_000_000
         rewritten = _Rewritten()

@@ -5,10 +5,9 @@ from collections.abc import Collection, Mapping
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow.compute as pc
-import pyarrow.dataset as pa_dataset
 from deltalake import DeltaTable
 
 from lakehouse.bronze import TABLES, VERSION, Bronze, equals, open_dataset, reaching
@@ -17,6 +16,9 @@ from lakehouse.errors import BadRecord, UnknownObject
 from lakehouse.quarantine import Row
 from lakehouse.sources.files import SourceFile
 from lakehouse.threads import EXTRACTION, conversations
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
 
 NAMING: Final[Mapping[str, tuple[str, ...]]] = {
     "telemetry": ("object_sha256",),
@@ -131,7 +133,7 @@ def _columns(bronze: Bronze, table: str, columns: list[str], predicate: pc.Expre
     return [dict(row) for row in found.group_by(columns).aggregate([]).to_pylist()]
 
 
-def _dataset(bronze: Bronze, table: str) -> pa_dataset.Dataset:
+def _dataset(bronze: Bronze, table: str) -> "Dataset":
     target = DeltaTable(bronze.table_uri(table), storage_options=bronze.objects.delta_options())
     return open_dataset(target, TABLES[table].append(VERSION))
 

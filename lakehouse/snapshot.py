@@ -3,19 +3,21 @@
 import re
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from pyarrow import fs
-from pyarrow.dataset import Dataset
 
 from lakehouse.errors import ObjectStoreUnavailable, Refused
 from lakehouse.log_positions import Positions, read_positions
 from lakehouse.objects import folder_of
 from lakehouse.tables import TABLES, VERSION
+
+if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
 
 COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")  # delta-rs paints the text of some errors
 FEW: Final = 3  # names that are sooner looked up one by one than by reading the log
@@ -76,7 +78,7 @@ class Snapshot:
             yield from found
 
 
-def open_dataset(target: DeltaTable, schema: pa.Schema, newer: list[tuple[str, str, int]] | None = None) -> Dataset:
+def open_dataset(target: DeltaTable, schema: pa.Schema, newer: list[tuple[str, str, int]] | None = None) -> "Dataset":
     """The data files of a table. newer: which of them, by what the log says of them.
 
     Files in a folder are read by Arrow itself. By way of delta-rs its threads would call Python, and one that does so

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lakehouse.errors import BadRecord
+from lakehouse.without_pandas import leave_pandas_out
 
 MEMORY = 900 << 20  # of address space, whatever it reads
 MEMORY_OF_FILE = 400 << 20  # beyond what the code takes
@@ -88,8 +89,7 @@ def _chat() -> Reader:
 
 
 def _telemetry() -> Reader:
-    sys.meta_path.insert(0, _WithoutPandas())
-
+    leave_pandas_out()
     import pyarrow as pa
 
     from lakehouse.sources.telemetry_wire import replies
@@ -101,17 +101,8 @@ def _telemetry() -> Reader:
     )
 
 
-class _WithoutPandas:
-    """pyarrow looks for it to see whether a list is one of its own: 0.3 s and 60 MB."""
-
-    def find_spec(self, name: str, *_: object) -> None:
-        if name == "pandas":
-            raise ImportError(name)
-
-
 def _row() -> Reader:
-    sys.meta_path.insert(0, _WithoutPandas())
-
+    leave_pandas_out()
     from lakehouse.sources.telemetry_wire import row_as_json
 
     return lambda request, _: iter([({"text": row_as_json(Path(request["path"]), request["number"])}, ())])
