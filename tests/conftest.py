@@ -13,6 +13,7 @@ from typing import LiteralString
 import pytest
 from hypothesis import settings
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from iotops.bootstrap import App
 from iotops.settings import read_settings
@@ -42,13 +43,13 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def new_database(server: str) -> Iterator[Callable[[], str]]:
-    """Makes databases that hold the schema and nothing else; they are dropped when the worker ends."""
+def new_database(server: str) -> Iterator[Callable[..., str]]:
+    """Makes databases with the schema alone, or with what another has; they are dropped when the worker ends."""
     names: list[str] = []
 
-    def create() -> str:
+    def create(template: str = "template_iotops") -> str:
         names.append(f"test_{uuid.uuid4().hex[:12]}")
-        _administer(server, "create database {} template template_iotops", names[-1])
+        _administer(server, "create database {} template {}", names[-1], template)
         return _database(server, names[-1])
 
     yield create
@@ -65,11 +66,24 @@ def database_url(server: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def new_app(new_database: Callable[[], str]) -> Callable[[Path], App]:
+def new_app(new_database: Callable[..., str]) -> Callable[[Path], App]:
     """Makes an installation with its home at the path, on a database of its own; for fixtures that many tests share."""
     return lambda home: App(
         read_settings({**os.environ, "IOTOPS_HOME": str(home), "IOTOPS_DATABASE_URL": new_database()})
     )
+
+
+@pytest.fixture(scope="session")
+def copy_app(new_database: Callable[..., str]) -> Callable[[App, Path], App]:
+    """Makes an installation with all that another one has, for a test that changes what many tests start from."""
+
+    def copy(app: App, home: Path) -> App:
+        app.close()
+        shutil.copytree(app.settings.home, home)
+        url = new_database(str(conninfo_to_dict(app.database_url)["dbname"]))
+        return App(read_settings({**os.environ, "IOTOPS_HOME": str(home), "IOTOPS_DATABASE_URL": url}))
+
+    return copy
 
 
 @pytest.fixture
@@ -120,6 +134,6 @@ def _database(url: str, name: str) -> str:
     return url.replace("/postgres?", f"/{name}?")
 
 
-def _administer(server: str, statement: LiteralString, name: str) -> None:
+def _administer(server: str, statement: LiteralString, *names: str) -> None:
     with database.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
+        connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))

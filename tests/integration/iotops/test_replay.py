@@ -1,7 +1,8 @@
 """Dropped and made again from bronze: the same content, by hashes of its rows."""
 
 import random
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from lakehouse.maintenance import maintain
 from lakehouse.warehouse import build_warehouse
 from rag.indexing import build_index, promote
 
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
 WORDS = [
     "pump",
@@ -34,19 +36,26 @@ WORDS = [
 ]
 
 
-@pytest.fixture
-def built(app: App, tmp_path: Path, now: datetime) -> App:
+@pytest.fixture(scope="module")
+def grown(new_app: Callable[[Path], App], tmp_path_factory: pytest.TempPathFactory) -> App:
     """Two days of files, each landed, built and indexed by itself, so that all of it grew and has old versions."""
+    folder = tmp_path_factory.mktemp("replay")
+    app = new_app(folder / "home")
     for day in (0, 1):
-        write(tmp_path, day)
-        at = now + day * DAY
-        ingest_telemetry(app.bronze, "default", tmp_path / "telemetry", now=at)
-        ingest_documents(app.bronze, "default", tmp_path / "documents", now=at)
-        ingest_chats(app.bronze, "default", tmp_path / "chats", now=at)
+        write(folder, day)
+        at = NOW + day * DAY
+        ingest_telemetry(app.bronze, "default", folder / "telemetry", now=at)
+        ingest_documents(app.bronze, "default", folder / "documents", now=at)
+        ingest_chats(app.bronze, "default", folder / "chats", now=at)
         build(app)
-        version = build_index(app.database_url, app.embedder, app.settings.home / "indexes", now=now).version
-        promote(app.database_url, version.index_version, now=now)
+        version = build_index(app.database_url, app.embedder, app.settings.home / "indexes", now=at).version
+        promote(app.database_url, version.index_version, now=NOW)
     return app
+
+
+@pytest.fixture
+def built(grown: App, copy_app: Callable[[App, Path], App], home: Path) -> App:
+    return copy_app(grown, home)
 
 
 def write(folder: Path, day: int) -> None:
