@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import threading
 
 
 @functools.cache
@@ -9,15 +10,18 @@ def leave_pandas_out() -> None:
     """1.3 s of every command, and 60 MB. pyarrow asks once a process: what works on pandas imports it afterwards."""
     import pyarrow as pa
 
-    sys.meta_path.insert(0, _NoPandas)
+    absent = _NoPandas()
+    sys.meta_path.insert(0, absent)
     try:
         pa.scalar(0)
     finally:
-        sys.meta_path.remove(_NoPandas)
+        sys.meta_path.remove(absent)
 
 
 class _NoPandas:
-    @staticmethod
-    def find_spec(name: str, *_: object) -> None:
-        if name == "pandas":
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()  # another one may be importing it for itself
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "pandas" and threading.get_ident() == self._thread:
             raise ImportError(name)
