@@ -29,7 +29,7 @@ WAITING: Final = """
 import gc, json, os, sys
 gc.disable()
 from dbt.cli.main import dbtRunner
-manifest = dbtRunner().invoke(["parse", "--quiet"]).result
+manifest = dbtRunner().invoke(["parse", "--quiet", "--no-write-json"]).result
 succeeded = True
 if line := sys.stdin.readline().strip():
     succeeded = dbtRunner(manifest=manifest).invoke(json.loads(line)).success
