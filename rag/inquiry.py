@@ -57,6 +57,7 @@ class Inquiry:
     def asked(self, clause: str) -> Asked:
         """The clause with what its question and the scope add to it."""
         product, devices = self.scope.context.product, self.scope.devices
+        clause = without_release(clause, self.scope.context.version)
         general, bare = clause, clause
         for device in devices:
             general = re.sub(re.escape(device), product or "the device", general, flags=re.I)
@@ -89,8 +90,9 @@ class Inquiry:
     def passages(self, clause: str) -> list[Hit]:
         """The best passages for a clause, asked for as it stands and as a manual would put it, best first."""
         asked = self.asked(clause)
+        whole = without_release(self.question.text, self.scope.context.version)
         best: dict[str, Hit] = {}
-        for query in dict.fromkeys((self.question.text, asked.query, asked.general)):
+        for query in dict.fromkeys((whole, asked.query, asked.general)):
             for hit in self.retrieve(query, PASSAGES):
                 if hit.chunk_id not in best or best[hit.chunk_id].score < hit.score:
                     best[hit.chunk_id] = hit
@@ -137,6 +139,16 @@ class Inquiry:
     def manual(self, query: str, hit: Hit) -> list[Hit]:
         """Of the manual of the very release of the hit."""
         return self.among(query, pages_of(self.scope, hit.product, hit.version, "manual"))
+
+
+def without_release(text: str, version: str | None) -> str:
+    """A question without the words that chose its release: they stand in the headings of all pages of it."""
+    if version is None:
+        return text
+    named = rf"(?:firmware|version|release)\s+v?{re.escape(version)}(?![\w.]*\d)"
+    left = re.sub(rf"\b(?:on|in|with|under|for|as of)\s+(?:the\s+)?{named}\s*[:,]?", "", text, flags=re.I)
+    left = re.sub(r"\s+(?=[?.,;:])", "", " ".join(left.split()))
+    return left if len(left.split()) > 2 else text
 
 
 def _looked_up(scope: Scope) -> frozenset[str]:
