@@ -188,6 +188,7 @@ _EXPECTATIONS = tuple(
         (r"\b(?:command[- ]line|cli)\b|\b(?:option|flag|switch)\b", r"(?<!\w)--?[a-zA-Z][\w-]*"),
         (r"\benvironment variable\b", r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b"),
         (r"\bwhich (?:command|file|parameter|setting|endpoint|topic|register|port)\b|\bwhat command\b", _LITERAL),
+        (r"\bwhat (?:do|should|must|can) (?:i|you|we) (?:type|enter|run)\b", _LITERAL),
         (r"\bhow long\b", rf"\d[\d.,]*\s?(?:{_LONG})\b"),
         (r"\bhow (?:many|much|often|far|fast|hot|cold|high|low)\b", r"\d"),
         (r"\b(?:from|at|above|below|beyond) (?:which|what)\b", r"\d"),

@@ -11,6 +11,7 @@ from rag.features import expected, expected_literal, proper_names, specific_name
         ("How long may the cable be?", "At most 30 m.", "Not too long."),
         ("How long must it be exceeded?", "It is raised after 12 minutes.", "The threshold stands at 7.4 °C."),
         ("From which bearing temperature on does it raise an alarm?", "Above 79 °C.", "P is the temperature alarm."),
+        ("What do I type to begin?", "It begins with `cal start`.", "It begins at once."),
         ("Who repaired it?", "Ruth did.", "nobody did."),
     ],
 )
