@@ -9,11 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
-from pyarrow import fs
 
 from lakehouse.errors import ObjectStoreUnavailable, Refused
-from lakehouse.log_positions import Positions, read_positions
-from lakehouse.objects import folder_of
+from lakehouse.log_positions import Positions, in_folder, read_positions
 from lakehouse.tables import TABLES, VERSION
 
 if TYPE_CHECKING:
@@ -79,14 +77,8 @@ class Snapshot:
 
 
 def open_dataset(target: DeltaTable, schema: pa.Schema, newer: list[tuple[str, str, int]] | None = None) -> "Dataset":
-    """The data files of a table. newer: which of them, by what the log says of them.
-
-    Files in a folder are read by Arrow itself. By way of delta-rs its threads would call Python, and one that does so
-    while the interpreter ends aborts the process.
-    """
-    root = target.table_uri
-    own = fs.SubTreeFileSystem(str(folder_of(root)), fs.LocalFileSystem()) if root.startswith("file://") else None
-    return target.to_pyarrow_dataset(filesystem=own, schema=schema, file_pruning_predicate=newer)
+    """The data files of a table. newer: which of them, by what the log says of them."""
+    return target.to_pyarrow_dataset(filesystem=in_folder(target), schema=schema, file_pruning_predicate=newer)
 
 
 def _all(predicates: Sequence[pc.Expression]) -> pc.Expression | None:

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -7,9 +8,12 @@ import pytest
 from lakehouse.database import Connection
 from rag import indexing
 from rag.answer import Context, Question
+from rag.candidates import candidates
+from rag.conflicts import Stated
 from rag.context import Release, Scope
 from rag.drafting import find_conflicts
 from rag.embedder import Embedder
+from rag.extraction import MOST_CLAIMS
 from rag.inquiry import Inquiry
 from rag.statements import Statements
 
@@ -51,3 +55,20 @@ def test_since_when_something_holds_is_told_over_any_number_of_releases(inquiry:
     assert conflict.since == "9.0"
     previous = [c for c, backs in zip(conflict.citations, conflict.backs, strict=True) if backs == "previous"]
     assert {citation.version for citation in previous} == {"8.0"}
+
+
+def test_each_claim_is_held_against_what_was_said_before(inquiry: Inquiry) -> None:
+    clause = inquiry.question.text
+    hits = inquiry.passages(clause)
+    evidence = inquiry.evidence(clause, hits)
+    unchanged = next(c for hit in hits for c in candidates(hit, 0) if "500 hours" in c.words)
+    behind = replace(evidence, stated=(*[Stated(unchanged, None)] * (MOST_CLAIMS - 1), evidence.stated[0]))
+    assert find_conflicts(inquiry, behind) == find_conflicts(inquiry, evidence) != []
+
+
+def test_the_words_that_chose_the_release_are_left_out_of_what_is_looked_for(inquiry: Inquiry) -> None:
+    clause = inquiry.question.text
+    named = f"On firmware {RELEASES}.0: {clause}"
+    assert inquiry.asked(named) == inquiry.asked(clause)
+    longer = replace(inquiry, question=replace(inquiry.question, text=named))
+    assert longer.passages(named) == inquiry.passages(clause)

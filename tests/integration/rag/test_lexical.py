@@ -1,12 +1,15 @@
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pgvector import HalfVector
 from rank_bm25 import BM25Okapi
 
 from rag import lexical
+from rag.filters import Filters
 from rag.lexical import Entry, Lexical
 from rag.tokens import analyse
 
@@ -149,3 +152,22 @@ def test_an_open_index_stays_readable_while_its_files_are_replaced(path: Path) -
     index = opened(path, [entry("a", "the valve")])
     lexical.build(path, [entry("b", "the valve")])
     assert found(index, "valve") == ["a"]
+
+
+def test_a_match_obeys_the_filters_of_its_question(path: Path) -> None:
+    vector = HalfVector([1.0, 0.0]).to_binary()
+    kinds = {"mine": ("default", "manual"), "theirs": ("acme", "manual"), "counted": ("default", "insight")}
+    entries = [
+        replace(entry(name, "the valve", tenant_id=tenant), kind=kind, vector=vector)
+        for name, (tenant, kind) in kinds.items()
+    ]
+    index = opened(path, entries)
+
+    def matched(**filters: object) -> set[str]:
+        chosen = Filters(**{"tenants": ["default"], "index_version": "one", **filters})  # type: ignore[arg-type]
+        return set(index.match(["valv"], np.array([1.0, 0.0], dtype=np.float32), chosen, limit=5))
+
+    assert matched() == {"mine", "counted"}
+    assert matched(insights=False) == {"mine"}
+    assert matched(tenants=["acme"]) == {"theirs"}
+    assert matched(as_of=RECORDED - timedelta(days=1)) == set()
