@@ -114,6 +114,14 @@ def searched(connection: Connection) -> set[str]:
     return {tenant for tenant in SIZES if f"search.{graphs.graph_of(FAMILY, tenant)}" in names}
 
 
+def blocks_read(connection: Connection, tenant: str) -> int:
+    """Of the tenant's graph, in this transaction."""
+    name = f"search.{graphs.graph_of(FAMILY, tenant)}"
+    row = connection.execute("select pg_stat_get_xact_blocks_fetched(%s::regclass)", (name,)).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def short() -> float:
     return REGISTRY.get_sample_value("iotops_graph_short_total") or 0
 
@@ -153,6 +161,17 @@ def test_a_filter_that_leaves_much_of_it_by_its_graph(session: Connection) -> No
     condition = f"{CURRENT} and release_key = any('{{{','.join(releases)}}}')"
     assert recall(session, ["large"], condition, releases=releases) >= 0.95
     assert searched(session) == {"large"}
+
+
+def test_a_graph_is_searched_no_wider_for_a_larger_one_beside_it(session: Connection) -> None:
+    (vector,) = clustered(np.random.default_rng(3), 1)
+    releases = [f"public|P|manual|{number}" for number in range(10)]
+    releases += [f"large|P|manual|{number}" for number in range(60)]
+    ask(session, vector, ["public"], releases=releases)
+    alone = blocks_read(session, "public")
+    ask(session, vector, ["large", "public"], releases=releases)
+    assert searched(session) == {"large", "public"}
+    assert blocks_read(session, "public") == 2 * alone
 
 
 def test_rows_of_another_version_are_not_found(session: Connection) -> None:
