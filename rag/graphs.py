@@ -185,7 +185,7 @@ def breadth(size: Size, *, depth: int, is_as_of: bool) -> int:
     A search that finds too few of them goes on, which costs as much again.
     """
     through = SPARE * depth * size.chunks / max(_visible(size, is_as_of), 1)
-    return int(min(max(through, (size.chunks / 64) ** (2 / 3)), WIDEST))
+    return int(min(max(through, (size.chunks / 240) ** (5 / 6)), WIDEST))
 
 
 def _visible(size: Size, is_as_of: bool) -> int:
