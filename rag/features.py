@@ -159,7 +159,7 @@ def _lacks(c: Candidate, names: Sequence[str]) -> bool:
 
 _EVENT = re.compile(
     r"(?:^|[:.,] )(?:why (?:did|was|were|had)|how (?:did|was|were)|who|when (?:did|was)"
-    r"|what (?:caused|made|was|were|happened|took|repaired|turned|went|had))\b",
+    r"|what (?:\w+ed|made|was|were|took|went|had))\b",
     re.I,
 )
 _ASKS_CAUSE = re.compile(r"\b(?:why|caused?|causes|reason|what (?:made|was wrong|is wrong|happened))\b", re.I)
@@ -182,6 +182,9 @@ _LONG = (  # in time or in space
     r"ms|milliseconds?|s|sec(?:ond)?s?|min(?:ute)?s?|h|hours?|d|days?|weeks?|months?|years?"
     r"|mm|cm|m|km|met(?:er|re)s?|ft|feet|inch(?:es)?"
 )
+_RECURRING = (
+    r"\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?\b|\bof the month\b|\b(?:each|every|daily|weekly|monthly|yearly)\b"
+)
 _EXPECTATIONS = tuple(
     (re.compile(question, re.I), re.compile(answer))
     for question, answer in (
@@ -189,10 +192,12 @@ _EXPECTATIONS = tuple(
         (r"\benvironment variable\b", r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b"),
         (r"\bwhich (?:command|file|parameter|setting|endpoint|topic|register|port)\b|\bwhat command\b", _LITERAL),
         (r"\bwhat (?:do|should|must|can) (?:i|you|we) (?:type|enter|run)\b", _LITERAL),
+        (r"\b(?:which|what) (?:firmware|release|version)\b", r"\b\d+\.\d+"),
         (r"\bhow long\b", rf"\d[\d.,]*\s?(?:{_LONG})\b"),
         (r"\bhow (?:many|much|often|far|fast|hot|cold|high|low)\b", r"\d"),
         (r"\b(?:from|at|above|below|beyond) (?:which|what)\b", r"\d"),
         (r"\b(?:threshold|limit|interval|rate|maximum|minimum|delay|torque|voltage|height|number|level|port)\b", r"\d"),
+        (r"\b(?:when|which day|what day) (?:is|are|do|does)\b", _RECURRING),
         (r"\bwhen\b", r"\d{4}-\d{2}-\d{2}|\b\d{1,2}:\d{2}\b|\b(?:19|20)\d{2}\b"),
         (r"\bwho\b", r"@\w|\b[A-Z][a-z]+\b"),
     )

@@ -1,8 +1,9 @@
 """One question on its way: whose it is, what it is about, and the passages that may be cited for it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final
 
 from lakehouse.database import Connection
@@ -12,14 +13,15 @@ from rag.clauses import clauses, named_kind, with_subject
 from rag.context import Scope, earlier_releases, pages_of, resolve_scope
 from rag.embedder import Embedder
 from rag.extraction import Evidence, extract
-from rag.features import Asked
+from rag.features import Asked, asks_for_event
 from rag.lexical import Lexical
+from rag.names import as_called_now
 from rag.releases import of_release, spoken_for
 from rag.replacements import Replacement
 from rag.rerank import Reranker
 from rag.retriever import Filters, Hit, look_again, retrieve
 from rag.statements import Statements
-from rag.windows import find_window
+from rag.windows import Window, find_window
 
 PASSAGES: Final = 30
 # Passages of other releases in which a statement is looked for: at least, and of each.
@@ -54,9 +56,18 @@ class Inquiry:
             readable(question.tenant_id), self.index_version, question.as_of, self.scope.releases, insights=insights
         )
 
+    @property
+    def said(self) -> str:
+        """The question, with the names that devices have today."""
+        return as_called_now(self.question.text, self.scope.renamed)
+
+    def topic(self, clause: str) -> str:
+        return topic_of(self.said, clause, self.scope.devices, self.question.now)
+
     def asked(self, clause: str) -> Asked:
         """The clause with what its question and the scope add to it."""
         product, devices = self.scope.context.product, self.scope.devices
+        window, topic = happened(self.said, clause, self.question.now), self.topic(clause)
         clause = without_release(clause, self.scope.context.version)
         general, bare = clause, clause
         for device in devices:
@@ -64,11 +75,10 @@ class Inquiry:
             bare = re.sub(re.escape(device), "it", bare, flags=re.I)
         if product:
             bare = re.sub(rf"(?:\bthe )?{re.escape(product)}", "it", bare, flags=re.I)
-        window = find_window(self.question.text, self.question.now)
         return Asked(
             clause=clause,
-            query=with_subject(clause, [name for name in (product, *devices) if name]),
-            general=with_subject(general, [product] if product else []),
+            query=with_subject(clause, [name for name in (product, *devices, topic) if name]),
+            general=with_subject(general, [name for name in (product, topic) if name]),
             bare=bare,
             known=_looked_up(self.scope),
             devices=self.scope.names or devices,
@@ -88,11 +98,15 @@ class Inquiry:
         return of_release([spoken_for(hit) for hit in hits], self.scope.context.version)
 
     def passages(self, clause: str) -> list[Hit]:
-        """The best passages for a clause, asked for as it stands and as a manual would put it, best first."""
+        """The best passages for a clause, asked for as it stands and as a manual would put it, best first.
+
+        Instructions for what happened may name neither the product nor the trouble: the clause is asked for alone too.
+        """
         asked = self.asked(clause)
         whole = without_release(self.question.text, self.scope.context.version)
+        alone = (asked.clause,) if self.topic(clause) else ()
         best: dict[str, Hit] = {}
-        for query in dict.fromkeys((whole, asked.query, asked.general)):
+        for query in dict.fromkeys((whole, asked.query, asked.general, *alone)):
             for hit in self.retrieve(query, PASSAGES):
                 if hit.chunk_id not in best or best[hit.chunk_id].score < hit.score:
                     best[hit.chunk_id] = hit
@@ -139,6 +153,36 @@ class Inquiry:
     def manual(self, query: str, hit: Hit) -> list[Hit]:
         """Of the manual of the very release of the hit."""
         return self.among(query, pages_of(self.scope, hit.product, hit.version, "manual"))
+
+
+def happened(question: str, clause: str, now: datetime) -> Window | None:
+    """When that was which the clause asks about: as it says itself, or as was said before it.
+
+    What is named after it is of a figure ("why was it warm, and what was its average on 2026-10-28"), and what is to be
+    done according to a runbook is of no day.
+    """
+    own = find_window(clause, now)
+    return own or (find_window(_ahead(question, clause), now) if asks_for_event(clause) else None)
+
+
+def topic_of(question: str, clause: str, devices: Collection[str], now: datetime) -> str:
+    """What a question began with that happened, for a clause what is to be done: "it was offline" + how long to wait.
+
+    Without the day and the devices, as instructions name neither.
+    """
+    ahead = _ahead(question, clause)
+    first = clauses(ahead)[0]
+    if asks_for_event(clause) or not asks_for_event(first):
+        return ""
+    window = find_window(first, now)
+    for name in (*devices, *([window.phrase] if window else [])):
+        first = re.sub(re.escape(name), "", first, flags=re.I)
+    return " ".join(first.split())
+
+
+def _ahead(question: str, clause: str) -> str:
+    """What stands before the clause; nothing where it is not in the words of the question."""
+    return question[: max(question.find(clause), 0)]
 
 
 def without_release(text: str, version: str | None) -> str:

@@ -14,7 +14,8 @@ from rag.context import Release, Scope
 from rag.drafting import find_conflicts
 from rag.embedder import Embedder
 from rag.extraction import MOST_CLAIMS
-from rag.inquiry import Inquiry
+from rag.inquiry import PASSAGES, Inquiry
+from rag.names import Device
 from rag.statements import Statements
 
 AddDocument = Callable[..., str]
@@ -72,3 +73,47 @@ def test_the_words_that_chose_the_release_are_left_out_of_what_is_looked_for(inq
     assert inquiry.asked(named) == inquiry.asked(clause)
     longer = replace(inquiry, question=replace(inquiry.question, text=named))
     assert longer.passages(named) == inquiry.passages(clause)
+
+
+RUNBOOK = "# Runbook\n\n## {title}\n\n{signs}\n\n## First\n\nGive it {minutes} minutes, then call the shift.\n"
+PAGE = "# P-200 room {number}\n\nHow often room {number} was offline the P-200 tells, which reads a room by itself.\n"
+CAUSE, DEED = "Why was gw-025 offline on 2026-10-22", "how long should we wait according to the runbook"
+READING = "how often is the room read by hand"
+
+
+@pytest.fixture
+def offline(
+    gold: Connection, database_url: str, add_document: AddDocument, embedder: Embedder, indexes: Path, now: datetime
+) -> Inquiry:
+    """Runbooks that name no device, and more pages than are looked at that name product and trouble."""
+    troubles = [("overheated", "The bearing is hot."), ("offline", "It is silent."), ("vibrates", "It runs rough.")]
+    for number, (title, signs) in enumerate(troubles):
+        runbook = RUNBOOK.format(title=f"A device is {title}", signs=signs, minutes=10 + number)
+        add_document(f"Runbook: device {title}", runbook, kind="runbook")
+    add_document("Rounds", "# Rounds\n\nUntil then somebody reads the room by hand every 90 minutes.\n")
+    for number in range(PASSAGES + 10):
+        add_document(f"P-200 room {number}", PAGE.format(number=number), product="P-200", version_from="1.0")
+    built = indexing.build_index(database_url, embedder, indexes, now=now).version
+    question = Question(f"{CAUSE}, {READING}, and {DEED}?", "default", now)
+    known = Release("default", "P-200", "manual", "1.0")
+    scope = Scope(Context("gw-025", "P-200", "1.0"), ("gw-025",), frozenset({known.key}), (), (), (), (known,))
+    lexical = indexing.open_lexical(gold, indexes, built.index_version)
+    return Inquiry(gold, question, scope, lexical, embedder, Statements(), None)
+
+
+def test_what_is_to_be_done_is_looked_for_under_what_happened(offline: Inquiry) -> None:
+    assert offline.passages(DEED)[0].title == "Runbook: device offline"
+    assert "offline" in offline.asked(DEED).general
+    assert offline.asked(DEED).day is None
+    assert offline.asked(CAUSE).day == "2026-10-22"
+
+
+def test_instructions_that_name_neither_product_nor_trouble_are_found(offline: Inquiry) -> None:
+    assert "Rounds" in [hit.title for hit in offline.passages(READING)[:10]]
+
+
+def test_a_device_that_was_renamed_is_no_part_of_what_happened(offline: Inquiry) -> None:
+    question = replace(offline.question, text=offline.question.text.replace("gw-025", "gw-old"))
+    scope = replace(offline.scope, renamed=(Device("gw-old", "gw-025", "gw-025", None),))
+    renamed = replace(offline, question=question, scope=scope)
+    assert renamed.topic(DEED) == offline.topic(DEED) == "Why was offline"

@@ -12,6 +12,10 @@ from rag.features import expected, expected_literal, proper_names, specific_name
         ("How long must it be exceeded?", "It is raised after 12 minutes.", "The threshold stands at 7.4 °C."),
         ("From which bearing temperature on does it raise an alarm?", "Above 79 °C.", "P is the temperature alarm."),
         ("What do I type to begin?", "It begins with `cal start`.", "It begins at once."),
+        ("In which firmware is it fixed?", "3.0.2 is out and has the repair.", "It is fixed by now."),
+        ("On which day is the battery round?", "On the first Monday of the month.", "[2026-10-25 00:03] It is weak."),
+        ("When does the round take place?", "Every Tuesday.", "[2026-10-25 00:03] It is weak."),
+        ("When did it stop?", "[2026-10-25 00:03] It stopped.", "It stopped."),
         ("Who repaired it?", "Ruth did.", "nobody did."),
     ],
 )
