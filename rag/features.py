@@ -45,7 +45,8 @@ KNOWN_WEIGHT = 0.3  # of the terms of names that were looked up: they chose the 
 class Asked:
     """One clause of a question.
 
-    query: the clause with its subject. general: the same with the product in place of the device, as manuals write.
+    query: the clause with its subject, and with what happened where it asks what is to be done about it.
+    general: the same with the product in place of the device, as manuals write.
     bare: without either, for a sentence that names the product is no better an answer for it.
     known: names that were looked up, in lower case. day: what the question says happened on, as 2026-10-20.
     """
