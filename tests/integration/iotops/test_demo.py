@@ -25,8 +25,6 @@ from lakehouse import database
 from lakehouse.bronze import Bronze
 from lakehouse.objects import open_objects
 
-# The runs of `up` are in the same group: two of them at once on two cores would measure each other.
-
 IOTOPS = [sys.executable, "-m", "iotops.cli.main"]
 DAGS = [
     "ingest_chats",
