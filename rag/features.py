@@ -160,7 +160,7 @@ def _lacks(c: Candidate, names: Sequence[str]) -> bool:
 
 _EVENT = re.compile(
     r"(?:^|[:.,] )(?:why (?:did|was|were|had)|how (?:did|was|were)|who|when (?:did|was)"
-    r"|what (?:\w+ed|made|was|were|took|went|had))\b",
+    r"|what (?:\w{2,}[^\We]ed|made|was|were|took|went|had))\b",  # what caused, not what speed
     re.I,
 )
 _ASKS_CAUSE = re.compile(r"\b(?:why|caused?|causes|reason|what (?:made|was wrong|is wrong|happened))\b", re.I)
@@ -184,7 +184,7 @@ _LONG = (  # in time or in space
     r"|mm|cm|m|km|met(?:er|re)s?|ft|feet|inch(?:es)?"
 )
 _RECURRING = (
-    r"\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?\b|\bof the month\b|\b(?:each|every|daily|weekly|monthly|yearly)\b"
+    r"\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?\b|\bof the month\b|\b(?i:each|every|daily|weekly|monthly|yearly)\b"
 )
 _EXPECTATIONS = tuple(
     (re.compile(question, re.I), re.compile(answer))

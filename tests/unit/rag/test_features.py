@@ -1,6 +1,6 @@
 import pytest
 
-from rag.features import expected, expected_literal, proper_names, specific_names
+from rag.features import asks_for_event, expected, expected_literal, proper_names, specific_names
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,7 @@ from rag.features import expected, expected_literal, proper_names, specific_name
         ("In which firmware is it fixed?", "3.0.2 is out and has the repair.", "It is fixed by now."),
         ("On which day is the battery round?", "On the first Monday of the month.", "[2026-10-25 00:03] It is weak."),
         ("When does the round take place?", "Every Tuesday.", "[2026-10-25 00:03] It is weak."),
+        ("When is the filter rinsed?", "Every 500 hours.", "[2026-10-25 00:03] It is rinsed."),
         ("When did it stop?", "[2026-10-25 00:03] It stopped.", "It stopped."),
         ("Who repaired it?", "Ruth did.", "nobody did."),
     ],
@@ -24,6 +25,16 @@ def test_the_words_of_a_question_tell_what_its_answer_looks_like(question: str, 
     assert pattern is not None
     assert pattern.search(answer)
     assert not pattern.search(other)
+
+
+@pytest.mark.parametrize("question", ["What drained pump-7?", "What repaired it?", "What caused it?", "Who was there?"])
+def test_what_was_done_and_who_did_it_happened(question: str) -> None:
+    assert asks_for_event(question)
+
+
+@pytest.mark.parametrize("question", ["What speed is pump-7 preset to?", "What feed does it need?", "How is it reset?"])
+def test_a_property_or_an_instruction_did_not_happen(question: str) -> None:
+    assert not asks_for_event(question)
 
 
 def test_only_options_and_variables_must_be_named_in_the_answer() -> None:
